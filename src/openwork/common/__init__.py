@@ -1,0 +1,1 @@
+"""What every part uses: errors, logs, settings, files, processes. Imports nothing else of ours."""

@@ -1,0 +1,104 @@
+"""Files that are never half-written: atomic replacement, private modes, honest reading."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from openwork.common.errors import OpenWorkError
+
+PRIVATE_FILE_MODE = 0o600
+PRIVATE_DIR_MODE = 0o700
+
+
+def replace_file(path: Path, data: bytes, *, mode: int | None = None) -> None:
+    """Write ``data`` to ``path`` so that a reader sees the old content or the new, never a part.
+
+    The data goes to a temporary file in the same folder, is synced, and is renamed over ``path``.
+
+    Args:
+        path: Destination; its folder must exist.
+        data: The whole new content.
+        mode: Permission bits; None keeps those of the file being replaced, or 0644 for a new one.
+
+    Raises:
+        OSError: The folder is missing, full or not writable; ``path`` is unchanged.
+    """
+    if mode is None:
+        mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_FILE_MODE)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fchmod(stream.fileno(), mode)
+            os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
+
+
+def sync_directory(folder: Path) -> None:
+    """Make a rename in ``folder`` survive a power cut. Does nothing where folders cannot be synced."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError:  # some network file systems refuse; the rename itself is still atomic
+        return
+    finally:
+        os.close(descriptor)
+
+
+def ensure_private_dir(folder: Path) -> Path:
+    """Create ``folder`` (and parents) readable by its owner only; tighten it when it exists."""
+    folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR_MODE)
+    if folder.stat().st_mode & 0o077:
+        folder.chmod(PRIVATE_DIR_MODE)
+    return folder
+
+
+def write_private_json(path: Path, value: object) -> None:
+    """Atomically write ``value`` as indented JSON with mode 0600, creating a private folder for it."""
+    ensure_private_dir(path.parent)
+    text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    replace_file(path, text.encode(), mode=PRIVATE_FILE_MODE)
+
+
+def read_json_object(path: Path) -> dict[str, Any] | None:
+    """The JSON object in ``path``, or None when there is no such file.
+
+    Raises:
+        OpenWorkError: ``file_damaged`` when it does not hold one JSON object, ``file_unreadable``
+            when it cannot be read. The file is left as it is: damaged is never treated as empty.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise OpenWorkError(
+            "file_unreadable",
+            f"Cannot read {path}: {error}",
+            hint="Check the file's owner and permissions.",
+        ) from error
+    try:
+        value: object = json.loads(text)
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
+    if not isinstance(value, dict):
+        raise _damaged(path, "it must hold one JSON object")
+    return value  # pyright: ignore[reportUnknownVariableType]  # json gives str keys
+
+
+def _damaged(path: Path, reason: str) -> OpenWorkError:
+    return OpenWorkError(
+        "file_damaged",
+        f"{path} is damaged: {reason}",
+        hint="Repair the file, or move it away to start afresh. Nothing was changed.",
+    )
