@@ -1,0 +1,126 @@
+"""Where an engine keeps its state, and the environment it runs in.
+
+Layout below the data folder::
+
+    opencode-config/    OPENCODE_CONFIG_DIR: tools and agents that OpenWork adds
+    engine/data|state|cache    the engine's XDG folders: sessions, logs, caches
+    engine/defaults.json       OPENCODE_CONFIG: our safe defaults, below the workspace's own config
+    engine/config|home         only when isolated: nothing of the user's own OpenCode is seen
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from openwork.common.files import ensure_private_dir, replace_file
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENGINE_USERNAME = "opencode"
+
+# The engine allows everything by default; OpenWork asks first. A workspace's own opencode.json(c)
+# is read after this file and overrides it.
+SAFE_DEFAULTS: dict[str, Any] = {
+    "$schema": "https://opencode.ai/config.json",
+    "permission": {
+        "edit": "ask",
+        "bash": "ask",
+        "webfetch": "ask",
+        "external_directory": "ask",
+    },
+}
+_QUIET = {
+    "OPENCODE_DISABLE_AUTOUPDATE": "1",
+    "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
+    "OPENCODE_CLIENT": "openwork",
+    "OPENWORK": "1",
+}
+# With no network the engine must not try to refresh its model list or fetch plugins.
+_OFFLINE = {
+    "OPENCODE_DISABLE_MODELS_FETCH": "1",
+    "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+}
+_NEVER_INHERITED = ("OPENWORK_", "OPENCODE_SERVER_", "DEN_")
+
+
+@dataclass(frozen=True)
+class EngineHome:
+    """The folders of one engine.
+
+    Attributes:
+        data_dir: OpenWork's data folder.
+        isolated: True hides the user's own OpenCode configuration and sign-ins and stays offline
+            (the demo and the tests); False uses them, while sessions stay in ``data_dir``.
+    """
+
+    data_dir: Path
+    isolated: bool = False
+
+    @property
+    def _engine(self) -> Path:
+        return self.data_dir / "engine"
+
+    def prepare(self) -> None:
+        """Create the folders, write the defaults, and link the user's sign-ins when shared.
+
+        Raises:
+            OSError: The data folder cannot be written.
+        """
+        ensure_private_dir(self.data_dir / "opencode-config")
+        for name in ("data", "state", "cache"):
+            ensure_private_dir(self._engine / name)
+        if self.isolated:
+            ensure_private_dir(self._engine / "config")
+            ensure_private_dir(self._engine / "home")
+        defaults = (json.dumps(SAFE_DEFAULTS, indent=2) + "\n").encode()
+        path = self._engine / "defaults.json"
+        if not path.exists() or path.read_bytes() != defaults:
+            replace_file(path, defaults)
+        if not self.isolated:
+            self._link_sign_ins()
+
+    def _link_sign_ins(self) -> None:
+        base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+        theirs = Path(base) / "opencode" / "auth.json"
+        ours = ensure_private_dir(self._engine / "data" / "opencode") / "auth.json"
+        if theirs.exists() and not ours.exists() and not ours.is_symlink():
+            ours.symlink_to(theirs)
+
+    def environment(
+        self,
+        environ: Mapping[str, str],
+        *,
+        password: str,
+        run_id: str,
+        config_content: Mapping[str, Any] | None = None,
+    ) -> dict[str, str]:
+        """The engine's whole environment.
+
+        Args:
+            environ: Ours; OpenWork's own secrets are not handed down.
+            password: Of the engine's basic auth (user ``opencode``).
+            run_id: Marks the engine and all it starts as ours (``OPENWORK_RUN_ID``).
+            config_content: Extra engine configuration that wins over every file.
+        """
+        env = {key: value for key, value in environ.items() if not key.startswith(_NEVER_INHERITED)}
+        env |= _QUIET
+        env["OPENCODE_SERVER_USERNAME"] = ENGINE_USERNAME
+        env["OPENCODE_SERVER_PASSWORD"] = password
+        env["OPENWORK_RUN_ID"] = run_id
+        env["OPENCODE_CONFIG_DIR"] = str(self.data_dir / "opencode-config")
+        env.setdefault("OPENCODE_CONFIG", str(self._engine / "defaults.json"))
+        for name in ("data", "state", "cache"):
+            env[f"XDG_{name.upper()}_HOME"] = str(self._engine / name)
+        if self.isolated:
+            env |= _OFFLINE
+            env["XDG_CONFIG_HOME"] = str(self._engine / "config")
+            env["HOME"] = str(self._engine / "home")
+            env["OPENCODE_CONFIG"] = str(self._engine / "defaults.json")
+        if config_content is not None:
+            env["OPENCODE_CONFIG_CONTENT"] = json.dumps(config_content)
+        return env

@@ -1,0 +1,196 @@
+"""Run one engine: start it, know when it is ready, stop it with everything it started."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from openwork.common import log
+from openwork.common import process as child_process
+from openwork.common.errors import OpenWorkError
+from openwork.common.ids import new_password
+from openwork.common.net import free_port, is_loopback
+from openwork.engine.client import EngineClient
+from openwork.engine.home import ENGINE_USERNAME, EngineHome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from openwork.common.process import Child
+
+READY_TIMEOUT_S = 45.0
+PROBE_PAUSE_S = 0.02
+
+logger = logging.getLogger(__name__)
+
+
+def basic_auth(username: str, password: str) -> dict[str, str]:
+    """The header of HTTP basic authentication."""
+    value = base64.b64encode(f"{username}:{password}".encode()).decode()
+    return {"Authorization": f"Basic {value}"}
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """How to run an engine.
+
+    Attributes:
+        binary: The program.
+        home: Where it keeps its state.
+        cwd: Its working folder (the workspace).
+        host: Loopback only: everybody else goes through the server.
+        port: 0 picks a free one.
+        log_level: DEBUG, INFO, WARN, ERROR, or None for the engine's default.
+        cors: Origins the engine answers; normally none, since the server is in front.
+        config_content: Extra engine configuration that wins over every file.
+        run_id: Marks what is ours.
+    """
+
+    binary: Path
+    home: EngineHome
+    cwd: Path
+    run_id: str
+    host: str = "127.0.0.1"
+    port: int = 0
+    log_level: str | None = None
+    cors: Sequence[str] = ()
+    config_content: Mapping[str, Any] | None = None
+
+
+class Engine:
+    """One engine process with a fixed address and password; it can be started again after an end."""
+
+    def __init__(self, options: EngineOptions) -> None:
+        """Choose address and password; nothing runs yet.
+
+        Raises:
+            OpenWorkError: ``engine_host`` when ``options.host`` is not loopback.
+        """
+        if not is_loopback(options.host):
+            raise OpenWorkError(
+                "engine_host",
+                f"The engine must stay on loopback, not {options.host}.",
+                hint="Use --openwork-host or --remote-access to reach the server from elsewhere.",
+            )
+        self.options = options
+        self.username = ENGINE_USERNAME
+        self.password = new_password()
+        log.hide(self.password)
+        self.port = options.port or free_port(options.host)
+        self.base_url = f"http://{options.host}:{self.port}"
+        self.version = ""
+        self.child: Child | None = None
+
+    @property
+    def auth_headers(self) -> dict[str, str]:
+        """Basic auth for this engine."""
+        return basic_auth(self.username, self.password)
+
+    def client(self, directory: str | None = None) -> EngineClient:
+        """A client of this engine for one workspace folder; open it with ``async with``."""
+        return EngineClient(
+            self.base_url,
+            headers=self.auth_headers,
+            directory=directory or str(self.options.cwd),
+        )
+
+    async def start(self) -> None:
+        """Start it and wait until it answers.
+
+        Raises:
+            OpenWorkError: ``engine_failed`` when it ends instead, with its last lines;
+                ``engine_timeout`` when it does not answer in time; ``engine_unsupported``;
+                ``engine_port_taken`` when another program answers at its port.
+        """
+        options = self.options
+        options.home.prepare()
+        command = [str(options.binary), "serve", "--hostname", options.host]
+        command += ["--port", str(self.port), "--print-logs"]
+        if options.log_level:
+            command += ["--log-level", options.log_level]
+        for origin in options.cors:
+            command += ["--cors", origin]
+        self.child = await child_process.start(
+            "engine",
+            command,
+            env=options.home.environment(
+                os.environ,
+                password=self.password,
+                run_id=options.run_id,
+                config_content=options.config_content,
+            ),
+            cwd=options.cwd,
+            on_line=_log_line,
+        )
+        try:
+            await self._wait_ready(self.child)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _wait_ready(self, child: Child) -> None:
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        last = "nothing answered"
+        async with self.client() as client:
+            while time.monotonic() < deadline:
+                if not child.running:
+                    raise self._ended(child)
+                try:
+                    health = await client.health()
+                except OpenWorkError as error:
+                    if error.code == "engine_unsupported":
+                        raise
+                    self._refuse_stranger(error)
+                    last = error.message
+                else:
+                    self.version = health.version
+                    return
+                await asyncio.sleep(PROBE_PAUSE_S)
+        raise OpenWorkError(
+            "engine_timeout",
+            f"The engine did not answer {self.base_url}/global/health within "
+            f"{READY_TIMEOUT_S:.0f} s: {last}",
+            hint="Look at its log with --verbose, or run: openwork doctor",
+        )
+
+    def _refuse_stranger(self, error: OpenWorkError) -> None:
+        """Something that knows neither our password nor the route sits on the port."""
+        if error.code == "opencode_request_failed":
+            raise OpenWorkError(
+                "engine_port_taken",
+                f"Another program answers at {self.base_url}.",
+                hint="Choose another port with --opencode-port, or leave it out.",
+            ) from error
+
+    def _ended(self, child: Child) -> OpenWorkError:
+        tail = "\n".join(log.scrub(line) for line in child.tail[-8:]) or "(it printed nothing)"
+        return OpenWorkError(
+            "engine_failed",
+            f"The engine ended before it was ready (exit {child.process.returncode}):\n{tail}",
+            hint=f"Run it by hand to see more: {self.options.binary} serve",
+        )
+
+    async def wait(self) -> int:
+        """Its exit status, once it ends.
+
+        Raises:
+            RuntimeError: It was never started.
+        """
+        if self.child is None:
+            raise RuntimeError("the engine was not started")
+        return await self.child.wait()
+
+    async def stop(self) -> None:
+        """End it and everything it started. Does nothing when it does not run."""
+        if self.child is not None:
+            await self.child.stop()
+
+
+def _log_line(line: str, stream: str, pid: int) -> None:
+    log.relay(line, component="opencode", stream=stream, pid=pid)

@@ -1,0 +1,181 @@
+"""Who is calling, and how much they may do."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Any, Literal
+
+from openwork.common.errors import OpenWorkError
+from openwork.common.ids import same_secret, token_hash
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from openwork.server.tokens import TokenStore
+
+HOST_TOKEN_HEADER = "x-openwork-host-token"  # noqa: S105  # a header's name
+CLIENT_ID_HEADER = "x-openwork-client-id"
+LONGEST_CLIENT_ID = 200
+
+
+class Scope(IntEnum):
+    """What a token allows; a higher scope includes the lower ones."""
+
+    VIEWER = 1
+    COLLABORATOR = 2
+    OWNER = 3
+
+    @property
+    def wire(self) -> str:
+        """``viewer``, ``collaborator`` or ``owner``."""
+        return self.name.lower()
+
+    @staticmethod
+    def from_wire(word: str) -> Scope:
+        """The scope called ``word``.
+
+        Raises:
+            KeyError: There is none.
+        """
+        return {scope.wire: scope for scope in Scope}[word]
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who made a request.
+
+    Attributes:
+        kind: ``host`` when the host token was used, else ``remote``.
+        token_hash: SHA-256 of the token, hex.
+        scope: What the token allows. Nothing a client sends can raise it.
+        client_id: What the client calls itself, or None.
+    """
+
+    kind: Literal["remote", "host"]
+    token_hash: str
+    scope: Scope
+    client_id: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """``{type, clientId?, tokenHash, scope}``."""
+        body: dict[str, Any] = {"type": self.kind}
+        if self.client_id is not None:
+            body["clientId"] = self.client_id
+        return body | {"tokenHash": self.token_hash, "scope": self.scope.wire}
+
+
+class Authenticator:
+    """Turns request headers into an :class:`Actor`.
+
+    Args:
+        client_token: The configured token, scope collaborator.
+        host_token: The host's token.
+        tokens: The issued tokens.
+    """
+
+    def __init__(self, client_token: str, host_token: str, tokens: TokenStore) -> None:
+        if not client_token or not host_token:
+            raise OpenWorkError(
+                "token_missing", "The server cannot start without its tokens.", hint=None
+            )
+        self._client_hash = token_hash(client_token)
+        self._host_hash = token_hash(host_token)
+        self._tokens = tokens
+
+    def client(self, headers: Mapping[str, str], *, allow_basic: bool = False) -> Actor:
+        """The caller, by bearer token.
+
+        Args:
+            headers: Request headers, lower-case names.
+            allow_basic: Also take basic auth with a token as the password (the engine proxy: the
+                engine's own commands know nothing else).
+
+        Raises:
+            OpenWorkError: ``unauthorized``.
+        """
+        token = _presented(headers, allow_basic=allow_basic)
+        actor = self._by_token(token, headers) if token else None
+        if actor is None:
+            raise _unauthorized("Missing or invalid bearer token.")
+        return actor
+
+    def host(self, headers: Mapping[str, str]) -> Actor:
+        """The caller, by host token or an owner's bearer token.
+
+        Raises:
+            OpenWorkError: ``unauthorized``, also for valid tokens of a lower scope.
+        """
+        presented = headers.get(HOST_TOKEN_HEADER)
+        if presented is not None:
+            digest = token_hash(presented)
+            if same_secret(digest, self._host_hash):
+                return Actor("host", digest, Scope.OWNER, _client_id(headers))
+            raise _unauthorized("Invalid host token.")
+        token = _presented(headers, allow_basic=False)
+        actor = self._by_token(token, headers) if token else None
+        if actor is None or actor.scope < Scope.OWNER:
+            raise _unauthorized("Missing or invalid host token.")
+        return actor
+
+    def _by_token(self, token: str, headers: Mapping[str, str]) -> Actor | None:
+        digest = token_hash(token)
+        if same_secret(digest, self._client_hash):
+            return Actor("remote", digest, Scope.COLLABORATOR, _client_id(headers))
+        scope = self._tokens.scope_of(digest)
+        return None if scope is None else Actor("remote", digest, scope, _client_id(headers))
+
+
+def require(actor: Actor, least: Scope) -> None:
+    """Refuse an actor below ``least``.
+
+    Raises:
+        OpenWorkError: ``forbidden`` with ``details {required, scope}``.
+    """
+    if actor.scope < least:
+        raise OpenWorkError(
+            "forbidden",
+            f"This needs a token of scope {least.wire}; yours is {actor.scope.wire}.",
+            status=403,
+            details={"required": least.wire, "scope": actor.scope.wire},
+        )
+
+
+def _presented(headers: Mapping[str, str], *, allow_basic: bool) -> str | None:
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    value = value.strip()
+    if scheme.lower() == "bearer":
+        return value or None
+    if allow_basic and scheme.lower() == "basic":
+        _refuse_foreign_page(headers)
+        try:
+            decoded = base64.b64decode(value, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return None
+        return decoded.partition(":")[2] or None
+    return None
+
+
+def _refuse_foreign_page(headers: Mapping[str, str]) -> None:
+    """A browser may send remembered basic credentials for a page of another origin."""
+    site = headers.get("sec-fetch-site")
+    origin = headers.get("origin")
+    same_origin = origin is None or origin.partition("://")[2] == headers.get("host", "")
+    if (site is not None and site not in {"same-origin", "none"}) or not same_origin:
+        raise OpenWorkError(
+            "forbidden",
+            "Basic authentication is not accepted from a page of another origin.",
+            hint="Send the token as 'Authorization: Bearer …'.",
+            status=403,
+        )
+
+
+def _client_id(headers: Mapping[str, str]) -> str | None:
+    value = headers.get(CLIENT_ID_HEADER, "").strip()
+    return value[:LONGEST_CLIENT_ID] or None
+
+
+def _unauthorized(message: str) -> OpenWorkError:
+    return OpenWorkError("unauthorized", message, status=401)

@@ -1,0 +1,156 @@
+"""The gate: the one way a client's change reaches a workspace."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from openwork.common.errors import OpenWorkError
+from openwork.server.approvals import ApprovalRequest
+from openwork.server.audit import AuditRecord
+from openwork.server.auth import Scope, require
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from pathlib import Path
+
+    from openwork.server.approvals import Approvals
+    from openwork.server.audit import AuditLog, AuditOutcome
+    from openwork.server.auth import Actor
+    from openwork.server.registry import Workspace
+    from openwork.server.reload_events import Reason, ReloadEvents, ReloadTrigger
+
+
+@dataclass
+class Change:
+    """A change that has been let through.
+
+    Attributes:
+        summary: For the audit log; the body may make it more exact.
+        target: What the audit log names; the body may make it more exact.
+        recorded_at_ms: When it was recorded; set once the change is done.
+    """
+
+    summary: str
+    target: str
+    recorded_at_ms: int = 0
+
+
+def require_writable(*, read_only: bool) -> None:
+    """Refuse every change on a read-only server.
+
+    Raises:
+        OpenWorkError: ``read_only``.
+    """
+    if read_only:
+        raise OpenWorkError(
+            "read_only",
+            "This server is read-only.",
+            hint="Start it without --read-only to allow changes.",
+            status=403,
+        )
+
+
+class Gate:
+    """Scope, approval, the change itself, audit entry, reload event: in that order, every time."""
+
+    def __init__(
+        self,
+        approvals: Approvals,
+        audit: AuditLog,
+        reload_events: ReloadEvents,
+        *,
+        read_only: bool,
+    ) -> None:
+        self._approvals = approvals
+        self._audit = audit
+        self._reload_events = reload_events
+        self._read_only = read_only
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    @asynccontextmanager
+    async def change(
+        self,
+        actor: Actor,
+        workspace: Workspace,
+        *,
+        action: str,
+        summary: str,
+        paths: Sequence[Path],
+        target: str | None = None,
+        reload: tuple[Reason, ReloadTrigger] | None = None,
+    ) -> AsyncIterator[Change]:
+        """Let one change through: the body of the ``async with`` makes it.
+
+        Bodies of one workspace run one after another; waiting for approval blocks nobody else. The
+        entry in the audit log is durable before the block is left, also for a refusal or a failure.
+
+        Args:
+            actor: Who wants it; collaborator or more.
+            workspace: Where.
+            action: ``config.patch``, …: a stable name for the audit log.
+            summary: One sentence for the person who approves.
+            paths: What would change, absolute.
+            target: What the audit log names; the first path when None.
+            reload: The reload event to emit when the change is done.
+
+        Raises:
+            OpenWorkError: ``read_only``, ``forbidden``, or ``write_denied`` with
+                ``details {requestId, reason: denied|timeout}``.
+        """
+        require_writable(read_only=self._read_only)
+        require(actor, Scope.COLLABORATOR)
+        named = target if target is not None else str(next(iter(paths), workspace.path))
+        change = Change(summary=summary, target=named)
+        await self._approve(actor, workspace, action, change, paths)
+        outcome: AuditOutcome = "failed"
+        lock = self._locks.setdefault(workspace.id, asyncio.Lock())
+        async with lock:
+            try:
+                yield change
+                outcome = "done"
+            finally:
+                change.recorded_at_ms = await self._record(
+                    actor, workspace, action, change, outcome
+                )
+        if reload is not None:
+            self._reload_events.emit(workspace.id, *reload)
+
+    async def _approve(
+        self,
+        actor: Actor,
+        workspace: Workspace,
+        action: str,
+        change: Change,
+        paths: Sequence[Path],
+    ) -> None:
+        request = ApprovalRequest(
+            workspace.id, action, change.summary, tuple(str(path) for path in paths), actor
+        )
+        outcome = await self._approvals.ask(request)
+        if outcome == "allowed":
+            return
+        await self._record(actor, workspace, action, change, outcome)
+        waited = "was denied by the host" if outcome == "denied" else "was not approved in time"
+        raise OpenWorkError(
+            "write_denied",
+            f"The change {waited}: {change.summary}",
+            hint="The host answers with: openwork approvals list",
+            status=403,
+            details={"requestId": request.id, "reason": outcome},
+        )
+
+    async def _record(
+        self,
+        actor: Actor,
+        workspace: Workspace,
+        action: str,
+        change: Change,
+        outcome: AuditOutcome,
+    ) -> int:
+        record = AuditRecord(
+            workspace.id, actor, action, change.target, change.summary, outcome
+        )
+        return await asyncio.shield(self._audit.append(record))

@@ -1,0 +1,414 @@
+"""The server's settings: one table, and the typed result."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from openwork.common import settings as s
+from openwork.common.errors import OpenWorkError, UsageError
+from openwork.common.files import read_json_object
+from openwork.common.ids import new_access_token
+from openwork.common.paths import default_server_config, default_server_data_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from openwork.common.settings import Resolved, Setting, Source
+
+DEFAULT_APPROVAL_TIMEOUT_MS = 30_000
+LONGEST_APPROVAL_TIMEOUT_MS = 24 * 3600 * 1000
+
+CONFIG: Setting[str] = s.Setting(
+    "config", s.text, "", "Settings file.", env=("OPENWORK_SERVER_CONFIG",)
+)
+HOST: Setting[str] = s.Setting(
+    "host",
+    s.text,
+    "127.0.0.1",
+    "Address to listen on; 0.0.0.0 lets other machines in.",
+    env=("OPENWORK_HOST",),
+    file="host",
+)
+PORT: Setting[int] = s.Setting(
+    "port",
+    s.integer(0, 65_535),
+    8787,
+    "Port to listen on; 0 picks a free one.",
+    env=("OPENWORK_PORT",),
+    file="port",
+)
+TOKEN: Setting[str] = s.Setting(
+    "token",
+    s.text,
+    "",
+    "Collaborator token for clients (made up when absent). Prefer the variable: others can read a "
+    "command line.",
+    env=("OPENWORK_TOKEN",),
+    file="token",
+    secret=True,
+)
+HOST_TOKEN: Setting[str] = s.Setting(
+    "host_token",
+    s.text,
+    "",
+    "Token of whoever runs this host (made up when absent). Prefer the variable.",
+    env=("OPENWORK_HOST_TOKEN",),
+    file="hostToken",
+    secret=True,
+)
+APPROVAL: Setting[str] = s.Setting(
+    "approval",
+    s.one_of("manual", "auto"),
+    "manual",
+    "Ask the host before each change, or allow changes at once.",
+    env=("OPENWORK_APPROVAL_MODE",),
+    file="approval.mode",
+    choices=("manual", "auto"),
+)
+APPROVAL_TIMEOUT: Setting[int] = s.Setting(
+    "approval_timeout",
+    s.integer(1, LONGEST_APPROVAL_TIMEOUT_MS),
+    DEFAULT_APPROVAL_TIMEOUT_MS,
+    "Milliseconds a change waits for approval before it is refused.",
+    env=("OPENWORK_APPROVAL_TIMEOUT_MS",),
+    file="approval.timeoutMs",
+)
+WORKSPACE: Setting[tuple[str, ...]] = s.Setting(
+    "workspace",
+    s.words,
+    (),
+    "A folder to serve (repeatable).",
+    env=("OPENWORK_WORKSPACES",),
+    repeatable=True,
+)
+OPENCODE_BASE_URL: Setting[str] = s.Setting(
+    "opencode_base_url",
+    s.http_url,
+    "",
+    "Address of the engine.",
+    env=("OPENWORK_OPENCODE_BASE_URL",),
+    file="opencodeBaseUrl",
+)
+OPENCODE_DIRECTORY: Setting[str] = s.Setting(
+    "opencode_directory",
+    s.text,
+    "",
+    "The workspace's folder as the engine sees it (one workspace only).",
+    env=("OPENWORK_OPENCODE_DIRECTORY",),
+    file="opencodeDirectory",
+)
+OPENCODE_USERNAME: Setting[str] = s.Setting(
+    "opencode_username",
+    s.text,
+    "opencode",
+    "User of the engine's basic auth.",
+    env=("OPENWORK_OPENCODE_USERNAME",),
+    file="opencodeUsername",
+)
+OPENCODE_PASSWORD: Setting[str] = s.Setting(
+    "opencode_password",
+    s.text,
+    "",
+    "Password of the engine's basic auth. Prefer the variable.",
+    env=("OPENWORK_OPENCODE_PASSWORD",),
+    file="opencodePassword",
+    secret=True,
+)
+CORS: Setting[tuple[str, ...]] = s.Setting(
+    "cors",
+    s.words,
+    ("*",),
+    "Web origins that may use a token here; * allows any (a token is still needed).",
+    env=("OPENWORK_CORS_ORIGINS",),
+    file="corsOrigins",
+    repeatable=True,
+)
+ALLOWED_HOST: Setting[tuple[str, ...]] = s.Setting(
+    "allowed_host",
+    s.words,
+    (),
+    "A further host name clients may use to reach this server (repeatable), for one behind a "
+    "reverse proxy.",
+    env=("OPENWORK_ALLOWED_HOSTS",),
+    file="allowedHosts",
+    repeatable=True,
+)
+READ_ONLY: Setting[bool] = s.Setting(
+    "read_only",
+    s.boolean,
+    False,  # noqa: FBT003  # the table's column says what it is
+    "Refuse every change.",
+    env=("OPENWORK_READONLY",),
+    file="readOnly",
+    is_flag=True,
+)
+LOG_FORMAT: Setting[str] = s.Setting(
+    "log_format",
+    s.one_of("pretty", "json"),
+    "pretty",
+    "Log lines for people, or JSON lines in the OpenTelemetry shape.",
+    env=("OPENWORK_LOG_FORMAT",),
+    file="logFormat",
+    choices=("pretty", "json"),
+)
+LOG_REQUESTS: Setting[bool] = s.Setting(
+    "log_requests",
+    s.boolean,
+    True,  # noqa: FBT003
+    "One log line per request.",
+    env=("OPENWORK_LOG_REQUESTS",),
+    file="logRequests",
+    is_flag=True,
+)
+VERBOSE: Setting[bool] = s.Setting(
+    "verbose",
+    s.boolean,
+    False,  # noqa: FBT003
+    "More log lines, and the settings in use.",
+    env=("OPENWORK_VERBOSE",),
+    is_flag=True,
+)
+RUN_ID: Setting[str] = s.Setting(
+    "run_id", s.text, "", "Correlates the logs of one run.", env=("OPENWORK_RUN_ID",)
+)
+TOKEN_STORE: Setting[str] = s.Setting(
+    "token_store",
+    s.text,
+    "",
+    "File of issued tokens (default: tokens.json beside the settings file).",
+    env=("OPENWORK_TOKEN_STORE",),
+)
+DATA_DIR: Setting[str] = s.Setting(
+    "data_dir", s.text, "", "Folder of the audit log.", env=("OPENWORK_DATA_DIR",)
+)
+
+TABLE: tuple[Setting[Any], ...] = (
+    CONFIG,
+    HOST,
+    PORT,
+    TOKEN,
+    HOST_TOKEN,
+    APPROVAL,
+    APPROVAL_TIMEOUT,
+    WORKSPACE,
+    OPENCODE_BASE_URL,
+    OPENCODE_DIRECTORY,
+    OPENCODE_USERNAME,
+    OPENCODE_PASSWORD,
+    CORS,
+    ALLOWED_HOST,
+    READ_ONLY,
+    LOG_FORMAT,
+    LOG_REQUESTS,
+    VERBOSE,
+    RUN_ID,
+    TOKEN_STORE,
+    DATA_DIR,
+)
+
+
+@dataclass(frozen=True)
+class EngineAddress:
+    """Where a workspace's engine answers.
+
+    Attributes:
+        base_url: ``http://127.0.0.1:PORT``.
+        directory: The workspace's folder as the engine sees it.
+        username: Basic auth user.
+        password: Basic auth password, "" for none. Never leaves the server.
+    """
+
+    base_url: str
+    directory: str
+    username: str = "opencode"
+    password: str = ""
+
+
+@dataclass(frozen=True)
+class WorkspaceSetting:
+    """One workspace as configured.
+
+    Attributes:
+        path: Its folder, resolved.
+        name: What people see.
+        engine: Its engine, or None.
+    """
+
+    path: Path
+    name: str
+    engine: EngineAddress | None
+
+
+@dataclass(frozen=True)
+class ServerSettings:
+    """Everything the server was told, settled once at start.
+
+    Attributes are those of the table, with paths resolved and tokens made up where absent.
+    """
+
+    config_path: Path
+    config_exists: bool
+    host: str
+    port: int
+    token: str
+    host_token: str
+    token_source: Source
+    host_token_source: Source
+    approval_mode: Literal["manual", "auto"]
+    approval_timeout_ms: int
+    workspaces: tuple[WorkspaceSetting, ...]
+    authorized_roots: tuple[Path, ...]
+    cors_origins: tuple[str, ...]
+    allowed_hosts: tuple[str, ...]
+    read_only: bool
+    log_format: str
+    log_requests: bool
+    verbose: bool
+    run_id: str
+    token_store: Path
+    data_dir: Path
+    resolved: Resolved
+
+
+def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings:
+    """Settle the server's settings.
+
+    Raises:
+        UsageError: A value that its setting does not take.
+        OpenWorkError: ``file_damaged`` or ``file_unreadable`` for the settings file,
+            ``workspace_unusable`` for a folder that cannot be served.
+    """
+    early = s.resolve((CONFIG,), flags=flags, environ=environ)
+    config_path = _absolute(early.get(CONFIG) or str(default_server_config()))
+    file = read_json_object(config_path)
+    if file is None and early.source(CONFIG) == "cli":
+        raise OpenWorkError(
+            "file_missing",
+            f"There is no settings file at {config_path}.",
+            hint="Create it, or leave out --config.",
+        )
+    resolved = s.resolve(
+        TABLE, flags=flags, environ=environ, file=file, file_name=str(config_path)
+    )
+    token, token_source = _secret(resolved, TOKEN)
+    host_token, host_token_source = _secret(resolved, HOST_TOKEN)
+    workspaces = _workspaces(resolved, file or {}, config_path)
+    roots = _roots(file or {}, config_path) or tuple(each.path for each in workspaces)
+    return ServerSettings(
+        config_path=config_path,
+        config_exists=file is not None,
+        host=resolved.get(HOST),
+        port=resolved.get(PORT),
+        token=token,
+        host_token=host_token,
+        token_source=token_source,
+        host_token_source=host_token_source,
+        approval_mode=cast("Literal['manual', 'auto']", resolved.get(APPROVAL)),
+        approval_timeout_ms=resolved.get(APPROVAL_TIMEOUT),
+        workspaces=workspaces,
+        authorized_roots=roots,
+        cors_origins=resolved.get(CORS),
+        allowed_hosts=resolved.get(ALLOWED_HOST),
+        read_only=resolved.get(READ_ONLY),
+        log_format=resolved.get(LOG_FORMAT),
+        log_requests=resolved.get(LOG_REQUESTS),
+        verbose=resolved.get(VERBOSE),
+        run_id=resolved.get(RUN_ID),
+        token_store=_absolute(
+            resolved.get(TOKEN_STORE) or str(config_path.with_name("tokens.json"))
+        ),
+        data_dir=_absolute(resolved.get(DATA_DIR) or str(default_server_data_dir())),
+        resolved=resolved,
+    )
+
+
+def _absolute(path: str, base: Path | None = None) -> Path:
+    return Path(os.path.realpath((base or Path.cwd()) / Path(path).expanduser()))
+
+
+def _secret(resolved: Resolved, setting: Setting[str]) -> tuple[str, Source]:
+    if resolved.get(setting):
+        return resolved.get(setting), resolved.source(setting)
+    return new_access_token(), "generated"
+
+
+def _roots(file: Mapping[str, Any], config_path: Path) -> tuple[Path, ...]:
+    raw = file.get("authorizedRoots", [])
+    try:
+        return tuple(_absolute(each, config_path.parent) for each in s.words(raw))
+    except ValueError as error:
+        raise UsageError(f"authorizedRoots in {config_path}: {error}") from error
+
+
+def _workspaces(
+    resolved: Resolved, file: Mapping[str, Any], config_path: Path
+) -> tuple[WorkspaceSetting, ...]:
+    """The workspaces of the command line, else of the environment, else of the file: never mixed."""
+    given = resolved.get(WORKSPACE)
+    if given:
+        entries: list[dict[str, Any]] = [{"path": path} for path in given]
+        base = Path.cwd()
+    else:
+        entries, base = _file_entries(file, config_path), config_path.parent
+    return tuple(
+        _workspace(entry, base, resolved, alone=len(entries) == 1) for entry in entries
+    )
+
+
+def _file_entries(file: Mapping[str, Any], config_path: Path) -> list[dict[str, Any]]:
+    raw: object = file.get("workspaces", [])
+    problem = UsageError(
+        f"workspaces in {config_path}: expected a list of objects with a path",
+        hint='For example: "workspaces": [{"path": "/home/me/reports"}]',
+    )
+    if not isinstance(raw, list):
+        raise problem
+    entries: list[dict[str, Any]] = []
+    for each in cast("list[object]", raw):
+        if not isinstance(each, dict):
+            raise problem
+        entry = cast("dict[str, Any]", each)
+        if not isinstance(entry.get("path"), str) or not entry["path"]:
+            raise problem
+        entries.append(entry)
+    return entries
+
+
+def _workspace(
+    entry: Mapping[str, Any], base: Path, resolved: Resolved, *, alone: bool
+) -> WorkspaceSetting:
+    path = _absolute(str(entry["path"]), base)
+    check_folder(path)
+    base_url = entry.get("baseUrl") or resolved.get(OPENCODE_BASE_URL)
+    directory = entry.get("directory") or (resolved.get(OPENCODE_DIRECTORY) if alone else "")
+    engine = None
+    if base_url:
+        engine = EngineAddress(
+            base_url=str(base_url).rstrip("/"),
+            directory=str(directory or path),
+            username=str(entry.get("opencodeUsername") or resolved.get(OPENCODE_USERNAME)),
+            password=str(entry.get("opencodePassword") or resolved.get(OPENCODE_PASSWORD)),
+        )
+    return WorkspaceSetting(path=path, name=str(entry.get("name") or path.name), engine=engine)
+
+
+def check_folder(path: Path) -> None:
+    """Refuse a workspace that is missing, no folder, or not readable.
+
+    Raises:
+        OpenWorkError: ``workspace_unusable`` naming the folder and the reason.
+    """
+    if not path.exists():
+        reason, hint = "it does not exist", f"Create it: mkdir -p {path}"
+    elif not path.is_dir():
+        reason, hint = "it is not a folder", "Give the folder that holds your files."
+    elif not os.access(path, os.R_OK | os.X_OK):
+        reason, hint = "it cannot be read", f"Check its owner and permissions: ls -ld {path}"
+    else:
+        return
+    raise OpenWorkError(
+        "workspace_unusable", f"Cannot serve the workspace {path}: {reason}.", hint=hint
+    )
