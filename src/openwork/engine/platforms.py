@@ -54,7 +54,7 @@ def has_avx2(cpu_info: str) -> bool:
 
 
 def this_machine() -> Machine:
-    """The machine we run on. An unreadable ``/proc/cpuinfo`` counts as no AVX2: baseline runs anywhere."""
+    """The machine we run on. No readable ``/proc/cpuinfo`` means baseline: it runs anywhere."""
     system = sys.platform
     avx2, musl = True, False
     if system == "linux":
