@@ -56,10 +56,10 @@ def sync_directory(folder: Path) -> None:
 
 
 def ensure_private_dir(folder: Path) -> Path:
-    """Create ``folder`` (and parents) readable by its owner only; tighten it when it exists."""
-    folder.mkdir(parents=True, exist_ok=True, mode=PRIVATE_DIR_MODE)
-    if folder.stat().st_mode & 0o077:
-        folder.chmod(PRIVATE_DIR_MODE)
+    """Create ``folder`` (and parents), readable by its owner only; one that exists stays as it is."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(mode=PRIVATE_DIR_MODE, exist_ok=True)
     return folder
 
 

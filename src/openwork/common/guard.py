@@ -54,7 +54,7 @@ def _table() -> list[tuple[int, int]]:
 
     listing = subprocess.run(["ps", "-axo", "pid=,ppid="], capture_output=True, check=False)
     pairs = (line.split() for line in listing.stdout.splitlines())
-    return [(int(pair[0]), int(pair[1])) for pair in pairs if len(pair) == 2]  # noqa: PLR2004
+    return [(int(pair[0]), int(pair[1])) for pair in pairs if len(pair) == 2]
 
 
 def descendants(root: int) -> list[int]:

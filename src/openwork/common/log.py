@@ -39,7 +39,7 @@ _known_secrets: set[str] = set()
 
 def hide(secret: str) -> None:
     """Never print ``secret`` again, wherever it turns up in a log line."""
-    if len(secret) >= 6:  # noqa: PLR2004  # shorter values would blot out ordinary words
+    if len(secret) >= 6:  # shorter values would blot out ordinary words
         _known_secrets.add(secret)
 
 

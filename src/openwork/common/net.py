@@ -93,7 +93,9 @@ def lan_address() -> str | None:
     """This machine's address on its network, or None. Sends nothing."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect(("192.0.2.1", 9))  # documentation range: only picks the outgoing interface
+            probe.connect(
+                ("192.0.2.1", 9)
+            )  # documentation range: only picks the outgoing interface
         except OSError:
             return None
         address: str = probe.getsockname()[0]

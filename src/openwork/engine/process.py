@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import logging
 import os
 import time
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from openwork.common import log
 from openwork.common import process as child_process
 from openwork.common.errors import OpenWorkError
+from openwork.common.headers import basic_auth
 from openwork.common.ids import new_password
 from openwork.common.net import free_port, is_loopback
 from openwork.engine.client import EngineClient
@@ -28,12 +28,6 @@ READY_TIMEOUT_S = 45.0
 PROBE_PAUSE_S = 0.02
 
 logger = logging.getLogger(__name__)
-
-
-def basic_auth(username: str, password: str) -> dict[str, str]:
-    """The header of HTTP basic authentication."""
-    value = base64.b64encode(f"{username}:{password}".encode()).decode()
-    return {"Authorization": f"Basic {value}"}
 
 
 @dataclass(frozen=True)
@@ -90,7 +84,7 @@ class Engine:
     @property
     def auth_headers(self) -> dict[str, str]:
         """Basic auth for this engine."""
-        return basic_auth(self.username, self.password)
+        return {"Authorization": basic_auth(self.username, self.password)}
 
     def client(self, directory: str | None = None) -> EngineClient:
         """A client of this engine for one workspace folder; open it with ``async with``."""

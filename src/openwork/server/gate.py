@@ -81,6 +81,7 @@ class Gate:
         paths: Sequence[Path],
         target: str | None = None,
         reload: tuple[Reason, ReloadTrigger] | None = None,
+        writes: bool = True,
     ) -> AsyncIterator[Change]:
         """Let one change through: the body of the ``async with`` makes it.
 
@@ -95,12 +96,13 @@ class Gate:
             paths: What would change, absolute.
             target: What the audit log names; the first path when None.
             reload: The reload event to emit when the change is done.
+            writes: False for an act that changes no file: a read-only server lets it through.
 
         Raises:
             OpenWorkError: ``read_only``, ``forbidden``, or ``write_denied`` with
                 ``details {requestId, reason: denied|timeout}``.
         """
-        require_writable(read_only=self._read_only)
+        require_writable(read_only=self._read_only and writes)
         require(actor, Scope.COLLABORATOR)
         named = target if target is not None else str(next(iter(paths), workspace.path))
         change = Change(summary=summary, target=named)
@@ -150,7 +152,5 @@ class Gate:
         change: Change,
         outcome: AuditOutcome,
     ) -> int:
-        record = AuditRecord(
-            workspace.id, actor, action, change.target, change.summary, outcome
-        )
+        record = AuditRecord(workspace.id, actor, action, change.target, change.summary, outcome)
         return await asyncio.shield(self._audit.append(record))

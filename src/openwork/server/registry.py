@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from openwork.common.errors import OpenWorkError
 from openwork.common.ids import workspace_id
+from openwork.workspace.paths import WorkspaceRoot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,14 +22,19 @@ class Workspace:
     Attributes:
         id: ``ws_`` + 12 hex digits of its path's SHA-256.
         name: What people see.
-        path: Its folder, resolved.
+        root: Its folder.
         engine: Its engine, or None.
     """
 
     id: str
     name: str
-    path: Path
+    root: WorkspaceRoot
     engine: EngineAddress | None
+
+    @property
+    def path(self) -> Path:
+        """Its folder, resolved."""
+        return self.root.path
 
     def to_json(self) -> dict[str, Any]:
         """As clients see it. The engine's credentials are not among it: nobody below needs them."""
@@ -55,7 +61,9 @@ class Registry:
         self._by_id: dict[str, Workspace] = {}
         for each in workspaces:
             key = workspace_id(each.path)
-            self._by_id.setdefault(key, Workspace(key, each.name, each.path, each.engine))
+            self._by_id.setdefault(
+                key, Workspace(key, each.name, WorkspaceRoot(each.path), each.engine)
+            )
 
     def all(self) -> list[Workspace]:
         """Active first."""

@@ -290,9 +290,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
             f"There is no settings file at {config_path}.",
             hint="Create it, or leave out --config.",
         )
-    resolved = s.resolve(
-        TABLE, flags=flags, environ=environ, file=file, file_name=str(config_path)
-    )
+    resolved = s.resolve(TABLE, flags=flags, environ=environ, file=file, file_name=str(config_path))
     token, token_source = _secret(resolved, TOKEN)
     host_token, host_token_source = _secret(resolved, HOST_TOKEN)
     workspaces = _workspaces(resolved, file or {}, config_path)
@@ -353,9 +351,7 @@ def _workspaces(
         base = Path.cwd()
     else:
         entries, base = _file_entries(file, config_path), config_path.parent
-    return tuple(
-        _workspace(entry, base, resolved, alone=len(entries) == 1) for entry in entries
-    )
+    return tuple(_workspace(entry, base, resolved, alone=len(entries) == 1) for entry in entries)
 
 
 def _file_entries(file: Mapping[str, Any], config_path: Path) -> list[dict[str, Any]]:

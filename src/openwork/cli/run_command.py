@@ -1,0 +1,47 @@
+"""Run a click command so that every failure is two plain lines and the right exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from openwork.common.errors import OpenWorkError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+INTERRUPTED = 130
+
+
+def run_command(command: click.Command, argv: Sequence[str], *, name: str) -> int:
+    """The exit code of ``command``: 0, 1 failed, 2 usage, 130 interrupted."""
+    try:
+        result = command.main(list(argv), prog_name=name, standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        return 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("Interrupted.", err=True)
+        return INTERRUPTED
+    except OpenWorkError as error:
+        print_error(error)
+        return error.exit_code
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except OSError as error:
+        print_error(OpenWorkError("system", f"{error.strerror or error}: {error.filename or ''}"))
+        return 1
+    return result if isinstance(result, int) else 0
+
+
+def print_error(error: OpenWorkError) -> None:
+    """What happened, and what to do next."""
+    click.echo(f"Error: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"  Next: {error.hint}", err=True)

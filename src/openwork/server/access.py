@@ -1,0 +1,185 @@
+"""Every route says who may call it; one that does not cannot be registered.
+
+The check runs before a byte of the body is read: FastAPI would parse the body first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.routing import APIRoute
+
+from openwork.common.errors import OpenWorkError
+from openwork.server.auth import Actor, Scope, require
+from openwork.server.context import ServerContext
+from openwork.server.gate import require_writable
+from openwork.server.registry import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from starlette.responses import Response
+    from starlette.types import Message, Receive
+
+    Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+
+DEFAULT_BODY_LIMIT_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Access:
+    """Who may call a route.
+
+    Attributes:
+        kind: ``none``: anybody; ``client``: a bearer token; ``host``: the host token or an owner's.
+        least: The lowest scope of a ``client`` route.
+        writes: Refused on a read-only server.
+        body_limit_bytes: A larger body is refused (413) before it is read to its end.
+    """
+
+    kind: Literal["none", "client", "host"]
+    least: Scope = Scope.VIEWER
+    writes: bool = False
+    body_limit_bytes: int = DEFAULT_BODY_LIMIT_BYTES
+
+
+PUBLIC = Access("none")
+CLIENT = Access("client")
+COLLABORATOR = Access("client", Scope.COLLABORATOR)
+CHANGE = Access("client", Scope.COLLABORATOR, writes=True)
+HOST = Access("host")
+HOST_CHANGE = Access("host", writes=True)
+
+
+def access(rule: Access) -> Callable[[Endpoint], Endpoint]:
+    """Declare who may call the decorated endpoint."""
+
+    def declare(endpoint: Endpoint) -> Endpoint:
+        endpoint.__access__ = rule  # pyright: ignore[reportFunctionMemberAccess]
+        return endpoint
+
+    return declare
+
+
+class GuardedRoute(APIRoute):
+    """A route that authenticates and authorises before its body is read."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401
+        """As FastAPI's, and fails when ``endpoint`` declares no :class:`Access`."""
+        rule = getattr(endpoint, "__access__", None)
+        if not isinstance(rule, Access):
+            raise TypeError(f"{path}: declare who may call it with @access(…)")
+        self.rule = rule
+        if rule.kind != "none":
+            schemes = (
+                [{"hostToken": []}, {"bearer": []}] if rule.kind == "host" else [{"bearer": []}]
+            )
+            extra: dict[str, Any] = options.get("openapi_extra") or {}
+            options["openapi_extra"] = {**extra, "security": schemes, "x-scope": rule.least.wire}
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler behind our checks."""
+        handle = super().get_route_handler()
+        rule = self.rule
+
+        async def guarded(request: Request) -> Response:
+            _admit(rule, request)
+            limited = limit_body(request.receive, rule.body_limit_bytes)
+            declared = request.headers.get("content-length", "")
+            if declared.isdigit() and int(declared) > rule.body_limit_bytes:
+                raise body_too_large(rule.body_limit_bytes)
+            return await handle(Request(request.scope, limited))
+
+        return guarded
+
+
+def _admit(rule: Access, request: Request) -> None:
+    context = get_context(request)
+    headers = cast("dict[str, str]", request.headers)
+    if rule.kind == "client":
+        request.state.actor = context.authenticator.client(headers)
+    elif rule.kind == "host":
+        request.state.actor = context.authenticator.host(headers)
+    if rule.writes:
+        require_writable(read_only=context.settings.read_only)
+    if rule.kind == "client":
+        require(request.state.actor, rule.least)
+    named = request.path_params.get("workspace_id")
+    mounted: str | None = getattr(request.state, "mount", None)
+    if named is not None:
+        request.state.workspace = authorized(context, named)
+    elif mounted is not None and rule.kind != "none":
+        context.registry.get(mounted)
+
+
+def authorized(context: ServerContext, workspace_id: str) -> Workspace:
+    """The workspace, when its folder lies under an authorised root.
+
+    Raises:
+        OpenWorkError: ``workspace_not_found`` or ``workspace_unauthorized``.
+    """
+    workspace = context.registry.get(workspace_id)
+    if not any(workspace.path.is_relative_to(root) for root in context.settings.authorized_roots):
+        raise OpenWorkError(
+            "workspace_unauthorized",
+            f"The workspace {workspace.path} lies outside the authorised folders.",
+            hint="Add its folder to authorizedRoots in server.json.",
+            status=403,
+        )
+    return workspace
+
+
+def body_too_large(limit_bytes: int) -> OpenWorkError:
+    """413 for a body over the route's limit."""
+    return OpenWorkError(
+        "body_too_large",
+        f"The request body is larger than {limit_bytes} bytes.",
+        status=413,
+        details={"maxBytes": limit_bytes},
+    )
+
+
+def limit_body(receive: Receive, limit_bytes: int) -> Receive:
+    """``receive`` that fails once more than ``limit_bytes`` have arrived, declared or not."""
+    seen = 0
+
+    async def limited() -> Message:
+        nonlocal seen
+        message = await receive()
+        seen += len(message.get("body", b""))
+        if seen > limit_bytes:
+            raise body_too_large(limit_bytes)
+        return message
+
+    return limited
+
+
+def guarded_router(tag: str) -> APIRouter:
+    """A router whose every route is guarded."""
+    return APIRouter(route_class=GuardedRoute, tags=[tag])
+
+
+def get_context(request: Request) -> ServerContext:
+    """The server's parts."""
+    return request.app.state.context
+
+
+def _get_actor(request: Request) -> Actor:
+    return request.state.actor
+
+
+def _get_workspace(request: Request) -> Workspace:
+    return request.state.workspace
+
+
+def _get_mount(request: Request) -> str | None:
+    return getattr(request.state, "mount", None)
+
+
+Context = Annotated[ServerContext, Depends(get_context)]
+Caller = Annotated[Actor, Depends(_get_actor)]
+Target = Annotated[Workspace, Depends(_get_workspace)]
+Mount = Annotated[str | None, Depends(_get_mount)]

@@ -1,0 +1,77 @@
+"""The server as one ASGI application."""
+
+from __future__ import annotations
+
+import platform
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+
+from openwork.server import errors, page
+from openwork.server.middleware.cors import CorsMiddleware
+from openwork.server.middleware.host_check import HostCheckMiddleware
+from openwork.server.middleware.mount import MountMiddleware
+from openwork.server.middleware.request_log import RequestLogMiddleware
+from openwork.server.proxy import EngineProxy
+from openwork.server.routes import approvals, audit, config, engine, events, health, tokens
+from openwork.server.routes import workspaces as workspaces_routes
+from openwork.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.types import ASGIApp
+
+    from openwork.server.context import ServerContext
+
+ROUTERS = (
+    health.router,
+    tokens.router,
+    workspaces_routes.router,
+    config.router,
+    engine.router,
+    events.router,
+    audit.router,
+    approvals.router,
+)
+
+
+def build_api(context: ServerContext) -> FastAPI:
+    """The JSON routes alone, with their OpenAPI document."""
+    api = FastAPI(
+        title="OpenWork server",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        redirect_slashes=False,
+    )
+    api.state.context = context
+    for router in ROUTERS:
+        api.include_router(router)
+    errors.install(api)
+    return api
+
+
+def build_app(context: ServerContext) -> ASGIApp:
+    """Everything: log, host check, CORS, the engine's proxy, mounts, page, JSON routes.
+
+    The proxy stands before the JSON routes so that a proxied request passes no framework.
+    """
+    api = build_api(context)
+    api.mount("/", page.application())
+    proxy = EngineProxy(MountMiddleware(api), context)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        await proxy.close()
+
+    api.router.lifespan_context = lifespan
+    settings = context.settings
+    machine = platform.node().lower()
+    names = (*settings.allowed_hosts, machine, f"{machine.partition('.')[0]}.local")
+    app: ASGIApp = CorsMiddleware(proxy, settings.cors_origins)
+    app = HostCheckMiddleware(app, names)
+    return RequestLogMiddleware(app, enabled=settings.log_requests)

@@ -1,0 +1,71 @@
+"""What the routes of one server share, made once at start."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from openwork.common import log
+from openwork.server.approvals import Approvals
+from openwork.server.audit import AuditLog
+from openwork.server.auth import Authenticator
+from openwork.server.gate import Gate
+from openwork.server.registry import Registry
+from openwork.server.reload_events import ReloadEvents
+from openwork.server.tokens import TokenStore
+
+if TYPE_CHECKING:
+    from openwork.server.settings import ServerSettings
+
+
+@dataclass
+class ServerContext:
+    """The server's parts.
+
+    Attributes:
+        settings: What it was told.
+        bound_port: The port it really listens on.
+        started_at: Monotonic seconds.
+    """
+
+    settings: ServerSettings
+    tokens: TokenStore
+    authenticator: Authenticator
+    approvals: Approvals
+    audit: AuditLog
+    reload_events: ReloadEvents
+    gate: Gate
+    registry: Registry
+    bound_port: int = 0
+    started_at: float = field(default_factory=time.monotonic)
+
+    @property
+    def uptime_ms(self) -> int:
+        """Since the start."""
+        return int((time.monotonic() - self.started_at) * 1000)
+
+
+def build_context(settings: ServerSettings) -> ServerContext:
+    """Read the stores and join the parts.
+
+    Raises:
+        OpenWorkError: ``file_damaged`` for the token store.
+    """
+    for secret in (settings.token, settings.host_token):
+        log.hide(secret)
+    tokens = TokenStore(settings.token_store)
+    approvals = Approvals(settings.approval_mode, settings.approval_timeout_ms)
+    audit = AuditLog(settings.data_dir)
+    reload_events = ReloadEvents()
+    return ServerContext(
+        settings=settings,
+        tokens=tokens,
+        authenticator=Authenticator(settings.token, settings.host_token, tokens),
+        approvals=approvals,
+        audit=audit,
+        reload_events=reload_events,
+        gate=Gate(approvals, audit, reload_events, read_only=settings.read_only),
+        registry=Registry(settings.workspaces),
+        bound_port=settings.port,
+    )

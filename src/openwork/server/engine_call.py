@@ -1,0 +1,89 @@
+"""One admitted request for the engine: who, where, by which rule, with which headers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from multidict import CIMultiDict
+
+from openwork.common.headers import HOP_BY_HOP, basic_auth, connection_named
+from openwork.server.auth import CLIENT_ID_HEADER, HOST_TOKEN_HEADER
+from openwork.server.directory_pin import DIRECTORY_HEADER
+
+if TYPE_CHECKING:
+    from yarl import URL
+
+    from openwork.server.auth import Actor
+    from openwork.server.engine_policy import EngineRule
+    from openwork.server.registry import Workspace
+    from openwork.server.settings import EngineAddress
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+# The caller's credentials and origin stop here; the directory is set anew.
+_NOT_FORWARDED = HOP_BY_HOP | {
+    b"authorization",
+    b"cookie",
+    b"expect",
+    b"host",
+    b"origin",
+    b"referer",
+    CLIENT_ID_HEADER.encode(),
+    DIRECTORY_HEADER.encode(),
+    HOST_TOKEN_HEADER.encode(),
+}
+_NOT_FORWARDED_PREFIXES = (b"sec-", b"x-forwarded-", b"proxy-")
+# What the engine says about its own pages, cookies and passwords means nothing to our clients.
+_NOT_RETURNED = HOP_BY_HOP | {b"set-cookie", b"www-authenticate", b"content-security-policy"}
+
+
+@dataclass(frozen=True, slots=True)
+class EngineCall:
+    """A request that has been let through.
+
+    Attributes:
+        actor: Who makes it.
+        workspace: For which workspace.
+        engine: At which engine.
+        rule: The policy's rule for it.
+        path: The engine's path, decoded.
+        url: The engine's address with the pinned query.
+        headers: What is sent to the engine, its basic auth included.
+        has_body: Whether the caller sends a body.
+    """
+
+    actor: Actor
+    workspace: Workspace
+    engine: EngineAddress
+    rule: EngineRule
+    path: str
+    url: URL
+    headers: CIMultiDict[str]
+    has_body: bool
+
+
+def outgoing_headers(
+    raw: RawHeaders, engine: EngineAddress, directory: str
+) -> tuple[CIMultiDict[str], bool]:
+    """The headers for the engine, and whether a body follows."""
+    named = connection_named(raw)
+    headers: CIMultiDict[str] = CIMultiDict()
+    has_body = False
+    for name, value in raw:
+        if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
+            has_body = True
+        if name in _NOT_FORWARDED or name in named or name.startswith(_NOT_FORWARDED_PREFIXES):
+            continue
+        headers.add(name.decode("latin-1"), value.decode("latin-1"))
+    headers[DIRECTORY_HEADER] = directory
+    if engine.password:
+        headers["authorization"] = basic_auth(engine.username, engine.password)
+    return headers, has_body
+
+
+def returned_headers(raw: tuple[tuple[bytes, bytes], ...]) -> RawHeaders:
+    """The engine's headers as the client gets them; bodies pass unchanged, so their coding stays."""
+    lowered = [(name.lower(), value) for name, value in raw]
+    named = connection_named(lowered)
+    return [pair for pair in lowered if pair[0] not in _NOT_RETURNED and pair[0] not in named]

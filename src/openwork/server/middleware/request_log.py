@@ -1,0 +1,75 @@
+"""One log line per request, and the last net for unexpected errors."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+from openwork.server.errors import internal_error, send_error
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger("openwork.server.requests")
+SERVER_ERROR = 500
+CLIENT_ERROR = 400
+
+
+class RequestLogMiddleware:
+    """Logs ``METHOD path status Nms``; query strings are never logged (they may hold secrets)."""
+
+    def __init__(self, app: ASGIApp, *, enabled: bool) -> None:
+        """``enabled`` False keeps only the net for errors."""
+        self._app = app
+        self._enabled = enabled
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 0
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception as error:
+            failure = internal_error(error, f"{scope['method']} {scope['path']}")
+            if status:  # the answer had begun: only cutting the connection tells the client
+                raise
+            await send_error(watch, failure)
+        finally:
+            if self._enabled:
+                self._log(scope, status, (time.perf_counter() - started) * 1000)
+
+    def _log(self, scope: Scope, status: int, duration_ms: float) -> None:
+        level = logging.INFO
+        if status >= SERVER_ERROR:
+            level = logging.ERROR
+        elif status >= CLIENT_ERROR:
+            level = logging.WARNING
+        if not logger.isEnabledFor(level):
+            return
+        method, path = scope["method"], scope["path"]
+        logger.log(
+            level,
+            "%s %s %s %dms",
+            method,
+            path,
+            status or "aborted",
+            duration_ms,
+            extra={
+                "attributes": {
+                    "method": method,
+                    "path": path,
+                    "status": status,
+                    "durationMs": round(duration_ms, 2),
+                }
+            },
+        )

@@ -1,0 +1,82 @@
+"""Who let the agent do what: answers to the engine's permission prompts, for the audit log."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from typing import TYPE_CHECKING, Any, cast
+
+import aiohttp
+
+from openwork.server.audit import AuditRecord
+
+if TYPE_CHECKING:
+    from openwork.server.audit import AuditLog
+    from openwork.server.engine_call import EngineCall
+
+LOOKUP_TIMEOUT_S = 2.0
+_VERBS = {"once": "Allowed once", "always": "Allowed from now on", "reject": "Refused"}
+
+logger = logging.getLogger(__name__)
+
+
+async def describe_permission(http: aiohttp.ClientSession, call: EngineCall) -> str:
+    """What the request on ``call``'s path asks for, such as ``edit summary.md``.
+
+    Read from the engine before the answer is passed on, because it is gone afterwards; the id alone
+    when the engine does not tell.
+    """
+    request_id = _request_id(call.path)
+    headers = {
+        key: value
+        for key, value in call.headers.items()
+        if key.lower() in {"authorization", "x-opencode-directory"}
+    }
+    try:
+        async with http.get(
+            call.url.with_path("/permission"),
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=LOOKUP_TIMEOUT_S),
+        ) as response:
+            waiting: list[dict[str, Any]] = json.loads(await response.read())
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        logger.warning("cannot look up permission %s: %s", request_id, error)
+        return request_id
+    for each in waiting:
+        if each.get("id") == request_id:
+            patterns = ", ".join(str(pattern) for pattern in each.get("patterns", []))
+            return f"{each.get('permission', 'tool')} {patterns}".strip()
+    return request_id
+
+
+async def record_reply(audit: AuditLog, call: EngineCall, described: str, body: bytes) -> None:
+    """Record the answer that the engine has taken."""
+    reply = _reply(body)
+    await audit.append(
+        AuditRecord(
+            call.workspace.id,
+            call.actor,
+            "permission.reply",
+            described,
+            f"{_VERBS.get(reply, reply)}: {described}",
+            "denied" if reply == "reject" else "done",
+        )
+    )
+
+
+def _request_id(path: str) -> str:
+    """The permission's id in each of the engine's three reply routes."""
+    found = re.search(r"/permissions?/([^/]+)", path)
+    return found.group(1) if found else path
+
+
+def _reply(body: bytes) -> str:
+    try:
+        parsed: object = json.loads(body)
+    except ValueError:
+        return "unreadable"
+    if not isinstance(parsed, dict):
+        return "unreadable"
+    fields = cast("dict[str, object]", parsed)
+    return str(fields.get("reply") or fields.get("response") or "unreadable")

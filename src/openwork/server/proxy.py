@@ -1,0 +1,181 @@
+"""The way to the engine: a bare ASGI application that streams both ways.
+
+``/opencode/…`` is the active workspace's engine, ``/w/ID/opencode/…`` that workspace's. The caller's
+credentials stop here, the engine's are added here. No body is buffered, except the small ones that
+:mod:`openwork.server.engine_policy` must look at.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+import aiohttp
+from starlette.datastructures import Headers
+from yarl import URL
+
+from openwork.common.errors import OpenWorkError
+from openwork.server.access import authorized
+from openwork.server.auth import require
+from openwork.server.directory_pin import DIRECTORY_HEADER, pin_directory
+from openwork.server.engine_call import EngineCall, outgoing_headers
+from openwork.server.engine_policy import canonical_path, check_body, needs_inspection, rule_for
+from openwork.server.engine_socket import relay_websocket, require_same_origin
+from openwork.server.errors import NOT_FOUND, send_error
+from openwork.server.exchange import Exchange
+from openwork.server.middleware.mount import split_mount
+from openwork.server.permission_audit import describe_permission, record_reply
+from openwork.server.streams import OpenStreams
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from openwork.server.context import ServerContext
+    from openwork.server.registry import Workspace
+
+PREFIX = "/opencode"
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+CONNECT_TIMEOUT_S = 10.0
+KEEPALIVE_S = 60.0
+INSPECTED_BODY_LIMIT_BYTES = 32_000_000
+FIRST_ERROR_STATUS = 300
+
+
+class EngineProxy:
+    """Sends engine paths to the engine and everything else to ``app``."""
+
+    def __init__(self, app: ASGIApp, context: ServerContext) -> None:
+        self._app = app
+        self._context = context
+        self._session: aiohttp.ClientSession | None = None
+        self._streams = OpenStreams()
+        context.tokens.on_revoke(self._streams.cut)
+
+    async def close(self) -> None:
+        """Close the connections to the engine."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = engine_path(scope) if scope["type"] in {"http", "websocket"} else None
+        if found is None:
+            await self._app(scope, receive, send)
+            return
+        try:
+            call = self._admit(scope, *found)
+            if scope["type"] == "websocket":
+                with self._streams.opened(call.actor.token_hash):
+                    await relay_websocket(self._http, call, scope, receive, send)
+            else:
+                await self._serve(call, scope["method"], receive, send)
+        except OpenWorkError as error:
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1008, "reason": error.code})
+            else:
+                await send_error(send, error)
+
+    @property
+    def _http(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                auto_decompress=False,
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S),
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
+                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+                cookie_jar=aiohttp.DummyCookieJar(),
+            )
+        return self._session
+
+    def _admit(self, scope: Scope, mount: str | None, raw_path: str) -> EngineCall:
+        """Authenticate, authorise and pin, before anything of the body is read."""
+        headers = cast("Mapping[str, str]", Headers(scope=scope))
+        method = scope.get("method", "GET")
+        actor = self._context.authenticator.client(headers, allow_basic=True)
+        if method not in METHODS:
+            raise NOT_FOUND
+        if scope["type"] == "websocket":
+            require_same_origin(scope, self._context.settings.cors_origins)
+        path, encoded = canonical_path(raw_path)
+        rule = rule_for(method, path)
+        require(actor, rule.least)
+        workspace = self._workspace(mount)
+        engine = workspace.engine
+        if engine is None:
+            raise _unconfigured("This workspace has no engine.")
+        directory, query = pin_directory(
+            workspace.root, engine.directory, headers.get(DIRECTORY_HEADER), scope["query_string"]
+        )
+        url = URL(engine.base_url + encoded + ("?" + query if query else ""), encoded=True)
+        outgoing, has_body = outgoing_headers(scope["headers"], engine, directory)
+        return EngineCall(actor, workspace, engine, rule, path, url, outgoing, has_body)
+
+    def _workspace(self, mount: str | None) -> Workspace:
+        if mount is not None:
+            return authorized(self._context, mount)
+        active = self._context.registry.active
+        if active is None:
+            raise _unconfigured("This server has no workspace.")
+        return authorized(self._context, active.id)
+
+    async def _serve(self, call: EngineCall, method: str, receive: Receive, send: Send) -> None:
+        with self._streams.opened(call.actor.token_hash) as stream:
+            exchange = Exchange(self._http, call, receive, send, stream)
+            try:
+                await self._exchange(exchange, call, method)
+            finally:
+                exchange.close()
+        if stream.ended_by == "revoked" and not exchange.answering:
+            raise OpenWorkError("unauthorized", "The token was revoked.", status=401)
+
+    async def _exchange(self, exchange: Exchange, call: EngineCall, method: str) -> None:
+        rule = call.rule
+        if not rule.is_permission_reply and not needs_inspection(rule, call.actor.scope):
+            await exchange.run(method, None)
+            return
+        body = await exchange.read_body(INSPECTED_BODY_LIMIT_BYTES)
+        _inspect(call, body)
+        if not rule.is_permission_reply:
+            await exchange.run(method, body)
+            return
+        described = await describe_permission(self._http, call)
+        if await exchange.run(method, body) < FIRST_ERROR_STATUS:
+            await record_reply(self._context.audit, call, described, body)
+
+
+def engine_path(scope: Scope) -> tuple[str | None, str] | None:
+    """The mount and the engine's raw path of a request for the engine; None for any other."""
+    raw_path = scope.get("raw_path") or scope["path"].encode()
+    path = raw_path.decode("latin-1").partition("?")[0]
+    mounted = split_mount(path)
+    mount, rest = mounted if mounted is not None else (None, path)
+    if rest == PREFIX or rest.startswith(PREFIX + "/"):
+        return mount, rest[len(PREFIX) :] or "/"
+    return None
+
+
+def _inspect(call: EngineCall, body: bytes) -> None:
+    if call.rule.inspect is None or not body:
+        return
+    try:
+        parsed: object = json.loads(body)
+    except ValueError as error:
+        raise OpenWorkError("invalid_json", "The body is not valid JSON.", status=400) from error
+    root = call.workspace.path
+
+    def inside(path: str) -> bool:
+        return Path(os.path.realpath(root / path)).is_relative_to(root)
+
+    check_body(call.rule.inspect, parsed, inside)
+
+
+def _unconfigured(message: str) -> OpenWorkError:
+    return OpenWorkError(
+        "opencode_unconfigured",
+        message,
+        hint="Start the server with --workspace and --opencode-base-url, or use: openwork start",
+        status=400,
+    )

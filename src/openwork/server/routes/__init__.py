@@ -1,0 +1,1 @@
+"""One module per resource; a route checks nothing itself: see :mod:`openwork.server.access`."""

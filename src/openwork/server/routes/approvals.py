@@ -1,0 +1,34 @@
+"""Changes that wait for the host."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from openwork.server.access import HOST, Context, Mount, access, guarded_router
+from openwork.server.wire import WireModel
+
+router = guarded_router("approvals")
+
+
+class ApprovalReply(WireModel):
+    """``POST /approvals/{id}``."""
+
+    reply: Literal["allow", "deny"]
+
+
+@router.get("/approvals")
+@access(HOST)
+async def list_approvals(context: Context, mount: Mount) -> dict[str, Any]:
+    """What waits, oldest first; under a mount, of that workspace."""
+    return {"items": [request.to_json() for request in context.approvals.list(mount)]}
+
+
+@router.post("/approvals/{approval_id}")
+@access(HOST)
+async def reply_approval(
+    context: Context, approval_id: str, body: ApprovalReply
+) -> dict[str, bool]:
+    """Allow or deny a waiting change."""
+    allowed = body.reply == "allow"
+    context.approvals.reply(approval_id, allow=allowed)
+    return {"ok": True, "allowed": allowed}

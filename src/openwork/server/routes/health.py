@@ -1,0 +1,138 @@
+"""Is it there, what is it, who am I to it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from openwork.server.access import (
+    CLIENT,
+    PUBLIC,
+    Caller,
+    Context,
+    Mount,
+    access,
+    authorized,
+    guarded_router,
+)
+from openwork.server.context import ServerContext
+from openwork.server.registry import Workspace
+from openwork.server.wire import WireModel
+from openwork.version import __version__
+
+router = guarded_router("server")
+
+INBOX_MAX_BYTES = 50_000_000
+
+
+class HealthBody(WireModel):
+    """``GET /health``."""
+
+    ok: Literal[True] = True
+    version: str
+    uptime_ms: int
+
+
+class WhoAmI(WireModel):
+    """``GET /whoami``."""
+
+    ok: Literal[True] = True
+    actor: dict[str, Any]
+
+
+@router.get("/health")
+@access(PUBLIC)
+async def health(context: Context) -> HealthBody:
+    """Whether the server is up. The only thing told to everybody."""
+    return HealthBody(version=__version__, uptime_ms=context.uptime_ms)
+
+
+@router.get("/whoami")
+@access(CLIENT)
+async def whoami(actor: Caller) -> WhoAmI:
+    """The caller as the server sees it."""
+    return WhoAmI(actor=actor.to_json())
+
+
+@router.get("/status")
+@access(CLIENT)
+async def status(context: Context, mount: Mount) -> dict[str, Any]:
+    """The server's state; under a mount, as if that were the only workspace."""
+    settings = context.settings
+    workspace = context.registry.active if mount is None else authorized(context, mount)
+    return {
+        "ok": True,
+        "version": __version__,
+        "uptimeMs": context.uptime_ms,
+        "readOnly": settings.read_only,
+        "approval": {"mode": settings.approval_mode, "timeoutMs": settings.approval_timeout_ms},
+        "corsOrigins": list(settings.cors_origins),
+        "workspaceCount": len(context.registry.all()) if mount is None else 1,
+        "activeWorkspaceId": workspace.id if workspace else None,
+        "workspace": workspace.to_json() if workspace else None,
+        "authorizedRoots": [str(root) for root in settings.authorized_roots],
+        "server": {
+            "host": settings.host,
+            "port": context.bound_port,
+            "configPath": str(settings.config_path),
+        },
+        "tokenSource": {"client": settings.token_source, "host": settings.host_token_source},
+    }
+
+
+@router.get("/capabilities")
+@access(CLIENT)
+async def capabilities(context: Context, mount: Mount) -> dict[str, Any]:
+    """What this server can do. Parts that are not there yet say so."""
+    workspace = context.registry.active if mount is None else authorized(context, mount)
+    return _capabilities(context, workspace)
+
+
+def _capabilities(context: ServerContext, workspace: Workspace | None) -> dict[str, Any]:
+    settings = context.settings
+    write = not settings.read_only
+    absent: dict[str, bool] = {"read": False, "write": False}
+    return {
+        "schemaVersion": 1,
+        "serverVersion": __version__,
+        "skills": {**absent, "source": "openwork"},
+        "hub": {
+            "skills": {
+                "read": False,
+                "install": False,
+                "repo": {"owner": "different-ai", "name": "openwork-hub", "ref": "main"},
+            }
+        },
+        "plugins": absent,
+        "mcp": absent,
+        "commands": absent,
+        "config": {"read": True, "write": write},
+        "approvals": {"mode": settings.approval_mode, "timeoutMs": settings.approval_timeout_ms},
+        "sandbox": {"enabled": False, "backend": "none"},
+        "ui": {"toy": True},
+        "tokens": {"scoped": True, "scopes": ["owner", "collaborator", "viewer"]},
+        "proxy": {
+            "opencode": workspace is not None and workspace.engine is not None,
+            "opencodeRouter": False,
+        },
+        "toolProviders": {
+            "browser": {"enabled": False, "placement": "external", "mode": "none"},
+            "files": {
+                "injection": False,
+                "outbox": False,
+                "inboxPath": ".opencode/openwork/inbox/",
+                "outboxPath": ".opencode/openwork/outbox/",
+                "maxBytes": INBOX_MAX_BYTES,
+            },
+        },
+    }
+
+
+@router.get("/workspaces", tags=["workspaces"])
+@access(CLIENT)
+async def list_workspaces(context: Context, mount: Mount) -> dict[str, Any]:
+    """All workspaces, the active one first; under a mount, that one."""
+    if mount is not None:
+        only = context.registry.get(mount)
+        return {"items": [only.to_json()], "activeId": only.id}
+    items = context.registry.all()
+    return {"items": [each.to_json() for each in items], "activeId": items[0].id if items else None}

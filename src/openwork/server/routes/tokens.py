@@ -1,0 +1,50 @@
+"""Issue, list and revoke tokens."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from openwork.common.errors import OpenWorkError
+from openwork.server.access import HOST, HOST_CHANGE, Context, access, guarded_router
+from openwork.server.auth import Scope
+from openwork.server.wire import Ok, WireModel
+
+router = guarded_router("tokens")
+
+
+class NewToken(WireModel):
+    """``POST /tokens``."""
+
+    scope: Literal["owner", "collaborator", "viewer"]
+    label: str | None = Field(default=None, max_length=200)
+
+
+@router.get("/tokens")
+@access(HOST)
+async def list_tokens(context: Context) -> dict[str, Any]:
+    """The issued tokens, newest first, without their secrets."""
+    return {"items": [token.to_json() for token in context.tokens.list()]}
+
+
+@router.post("/tokens", status_code=201)
+@access(HOST_CHANGE)
+async def issue_token(context: Context, body: dict[str, Any]) -> dict[str, Any]:
+    """A new token. Its secret is in this answer and nowhere else."""
+    if body.get("scope") not in {scope.wire for scope in Scope}:
+        raise OpenWorkError(
+            "invalid_scope", "scope must be owner, collaborator or viewer.", status=400
+        )
+    wanted = NewToken.model_validate(body)
+    label = (wanted.label or "").strip() or None
+    token, secret = context.tokens.issue(Scope.from_wire(wanted.scope), label)
+    return {"token": secret, **token.to_json()}
+
+
+@router.delete("/tokens/{token_id}")
+@access(HOST_CHANGE)
+async def revoke_token(context: Context, token_id: str) -> Ok:
+    """Make a token worthless: its next request is refused and its open streams are cut."""
+    context.tokens.revoke(token_id)
+    return Ok()

@@ -1,0 +1,67 @@
+"""Run the server on a listening socket until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from openwork.common import log
+from openwork.common.net import listen
+from openwork.server.app import build_app
+from openwork.server.context import build_context
+
+if TYPE_CHECKING:
+    from openwork.server.settings import ServerSettings
+
+# Open event streams never end by themselves: when the server stops they are cut after this time.
+STOP_GRACE_S = 1
+KEEPALIVE_S = 75
+BACKLOG = 2048
+
+logger = logging.getLogger("openwork.server")
+
+
+def run(settings: ServerSettings, *, listen_fd: int | None = None) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        settings: What the server was told.
+        listen_fd: A listening socket inherited from the parent; None binds ``host:port`` here.
+
+    Raises:
+        OpenWorkError: A store is damaged, or the port is taken.
+    """
+    log.configure(
+        "openwork-server",
+        log_format=settings.log_format,
+        run_id=settings.run_id or None,
+        verbose=settings.verbose,
+    )
+    context = build_context(settings)
+    if listen_fd is None:
+        listener = listen(settings.host, settings.port, backlog=BACKLOG)
+    else:
+        listener = socket.socket(fileno=listen_fd)
+    context.bound_port = listener.getsockname()[1]
+    config = uvicorn.Config(
+        build_app(context),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        lifespan="on",
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        timeout_keep_alive=KEEPALIVE_S,
+        timeout_graceful_shutdown=STOP_GRACE_S,
+        backlog=BACKLOG,
+    )
+    logger.info("listening on http://%s:%s", settings.host, context.bound_port)
+    if not settings.workspaces:
+        logger.warning("no workspaces: add --workspace DIR or name them in server.json")
+    uvicorn.Server(config).run(sockets=[listener])
