@@ -14,6 +14,7 @@ import json
 import os
 import socket
 import tarfile
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ from openwork.engine import npm
 from openwork.engine.install import _explain, engine_path, install_engine
 from openwork.engine.pin import ENGINE_VERSION, PINS, EnginePin, is_supported, pin_for
 from openwork.engine.platforms import Machine, has_avx2
+from openwork.engine.progress import Ticker, in_thread
 from openwork.engine.receipt import RECEIPT_NAME, verify_engine
 from openwork.engine.tarball import check_integrity, extract_member
 
@@ -340,6 +342,28 @@ async def test_cancelling_leaves_nothing_behind(tmp_path: Path, sidecars: Path, 
     assert psutil.Process().children() == []
 
 
+async def test_cancelling_a_threads_work_ends_the_thread():
+    ticker = Ticker()
+    started = threading.Event()
+    ended = threading.Event()
+
+    def work() -> None:
+        try:
+            while True:
+                started.set()
+                ticker(1)
+        finally:
+            ended.set()
+
+    task = asyncio.create_task(in_thread(work, ticker))
+    await asyncio.to_thread(started.wait)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+    assert ended.is_set()
+
+
 async def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path, pin: EnginePin):
     (tmp_path / "file").write_text("")
 
@@ -444,6 +468,25 @@ def unused_port():
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield holder.getsockname()[1]
+
+
+async def test_what_npm_says_is_shown_without_credentials(tmp_path: Path, pin: EnginePin):
+    script = tmp_path / "npm"
+    lines = [
+        "npm error code E401",
+        "npm error 401 https://me:sesame123@example.org/x - _authToken=abcdef99",
+    ]
+    script.write_text(
+        "\n".join(["#!/bin/sh", *(f"echo '{line}' >&2" for line in lines), "exit 1\n"])
+    )
+    script.chmod(0o755)
+
+    with pytest.raises(OpenWorkError, match="refuses") as caught:
+        await npm.pack([npm.NpmClient((str(script),), "npm")], pin.spec, tmp_path, os.environ)
+
+    assert "npm error 401 https://***@example.org/x" in caught.value.message
+    assert "sesame123" not in caught.value.message
+    assert "abcdef99" not in caught.value.message
 
 
 async def test_npm_that_takes_too_long_is_ended(tmp_path: Path, pin: EnginePin):
