@@ -173,7 +173,7 @@ class EngineClient:
                 hint="Check that the host is running: openwork status",
                 status=502,
             ) from error
-        if status >= 400:  # noqa: PLR2004
+        if status >= 400:
             raise _refused(method, path, status, raw)
         if answer is None:
             return cast("T", None)
@@ -207,7 +207,9 @@ def _refused(method: str, path: str, status: int, raw: bytes) -> OpenWorkError:
         body = None
     if isinstance(body, dict):
         found = cast("dict[str, Any]", body)
-        data = cast("dict[str, Any]", found["data"] if isinstance(found.get("data"), dict) else found)
+        data = cast(
+            "dict[str, Any]", found["data"] if isinstance(found.get("data"), dict) else found
+        )
         if data.get("message"):
             message = str(data["message"])
         if data.get("path"):

@@ -68,7 +68,7 @@ async def _one_connection(client: EngineClient) -> AsyncIterator[Event]:
     async with client.http.get(client.base_url + "/event", timeout=timeout) as response:
         if response.status in {401, 403, 404}:
             raise OpenWorkError(
-                "unauthorized" if response.status == 401 else "forbidden",  # noqa: PLR2004
+                "unauthorized" if response.status == 401 else "forbidden",
                 f"The event stream at {client.base_url} was refused (status {response.status}).",
                 hint="Check the token and the workspace id.",
                 status=response.status,

@@ -66,7 +66,7 @@ def build_app(context: ServerContext) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
-        await proxy.close()
+        proxy.close()
 
     api.router.lifespan_context = lifespan
     settings = context.settings

@@ -5,15 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from multidict import CIMultiDict
-
 from openwork.common.headers import HOP_BY_HOP, basic_auth, connection_named
 from openwork.server.auth import CLIENT_ID_HEADER, HOST_TOKEN_HEADER
 from openwork.server.directory_pin import DIRECTORY_HEADER
 
 if TYPE_CHECKING:
-    from yarl import URL
-
     from openwork.server.auth import Actor
     from openwork.server.engine_policy import EngineRule
     from openwork.server.registry import Workspace
@@ -48,7 +44,8 @@ class EngineCall:
         engine: At which engine.
         rule: The policy's rule for it.
         path: The engine's path, decoded.
-        url: The engine's address with the pinned query.
+        method: Upper-case.
+        target: What is asked of the engine: encoded path and pinned query.
         headers: What is sent to the engine, its basic auth included.
         has_body: Whether the caller sends a body.
     """
@@ -58,31 +55,37 @@ class EngineCall:
     engine: EngineAddress
     rule: EngineRule
     path: str
-    url: URL
-    headers: CIMultiDict[str]
+    method: bytes
+    target: bytes
+    headers: RawHeaders
     has_body: bool
 
 
-def outgoing_headers(
-    raw: RawHeaders, engine: EngineAddress, directory: str
-) -> tuple[CIMultiDict[str], bool]:
-    """The headers for the engine, and whether a body follows."""
+def outgoing_headers(raw: RawHeaders, engine: EngineAddress, directory: str) -> RawHeaders:
+    """The headers for the engine: the caller's credentials out, the engine's in."""
     named = connection_named(raw)
-    headers: CIMultiDict[str] = CIMultiDict()
-    has_body = False
-    for name, value in raw:
-        if name == b"transfer-encoding" or (name == b"content-length" and value != b"0"):
-            has_body = True
-        if name in _NOT_FORWARDED or name in named or name.startswith(_NOT_FORWARDED_PREFIXES):
-            continue
-        headers.add(name.decode("latin-1"), value.decode("latin-1"))
-    headers[DIRECTORY_HEADER] = directory
+    headers = [
+        pair
+        for pair in raw
+        if pair[0] not in _NOT_FORWARDED
+        and pair[0] not in named
+        and not pair[0].startswith(_NOT_FORWARDED_PREFIXES)
+    ]
+    headers.append((b"x-opencode-directory", directory.encode()))
     if engine.password:
-        headers["authorization"] = basic_auth(engine.username, engine.password)
-    return headers, has_body
+        headers.append((b"authorization", basic_auth(engine.username, engine.password).encode()))
+    return headers
 
 
-def returned_headers(raw: tuple[tuple[bytes, bytes], ...]) -> RawHeaders:
+def announces_body(raw: RawHeaders) -> bool:
+    """Whether a body follows these request headers."""
+    return any(
+        name == b"transfer-encoding" or (name == b"content-length" and value != b"0")
+        for name, value in raw
+    )
+
+
+def returned_headers(raw: RawHeaders) -> RawHeaders:
     """The engine's headers as the client gets them; bodies pass unchanged, so their coding stays."""
     lowered = [(name.lower(), value) for name, value in raw]
     named = connection_named(lowered)

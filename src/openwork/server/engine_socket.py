@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-import aiohttp
 from starlette.datastructures import Headers
 
 from openwork.common.errors import OpenWorkError
 
 if TYPE_CHECKING:
+    import aiohttp
     from starlette.types import Receive, Scope, Send
 
     from openwork.server.engine_call import EngineCall
@@ -36,25 +36,34 @@ def require_same_origin(scope: Scope, allowed_origins: tuple[str, ...]) -> None:
         )
 
 
-async def relay_websocket(
-    http: aiohttp.ClientSession, call: EngineCall, scope: Scope, receive: Receive, send: Send
-) -> None:
+async def relay_websocket(call: EngineCall, scope: Scope, receive: Receive, send: Send) -> None:
     """Relay one WebSocket until either side closes it.
 
     Raises:
         OpenWorkError: ``opencode_unreachable`` when the engine refuses or does not answer; the
             client's handshake is then refused too.
     """
+    import aiohttp  # noqa: PLC0415  # 15 MB that a server without terminals never needs
+    from yarl import URL  # noqa: PLC0415
+
     await receive()  # websocket.connect
-    url = call.url.with_scheme("wss" if call.url.scheme == "https" else "ws")
+    address = call.engine.base_url.replace("http", "ws", 1) + call.target.decode("latin-1")
+    headers = [
+        (name.decode("latin-1"), value.decode("latin-1"))
+        for name, value in call.headers
+        if not name.startswith(b"sec-websocket-")
+    ]
     try:
-        async with http.ws_connect(
-            url,
-            headers=call.headers,
-            protocols=scope.get("subprotocols", []),
-            max_msg_size=LARGEST_MESSAGE_BYTES,
-            autoping=True,
-        ) as upstream:
+        async with (
+            aiohttp.ClientSession() as http,
+            http.ws_connect(
+                URL(address, encoded=True),
+                headers=headers,
+                protocols=scope.get("subprotocols", []),
+                max_msg_size=LARGEST_MESSAGE_BYTES,
+                autoping=True,
+            ) as upstream,
+        ):
             await send({"type": "websocket.accept", "subprotocol": upstream.protocol})
             down = asyncio.create_task(_down(upstream, send))
             up = asyncio.create_task(_up(upstream, receive))
@@ -75,9 +84,10 @@ async def relay_websocket(
 async def _down(upstream: aiohttp.ClientWebSocketResponse, send: Send) -> None:
     """Engine to client; ends with the engine's close."""
     async for message in upstream:
-        if message.type is aiohttp.WSMsgType.TEXT:
+        # aiohttp gives text as str and binary as bytes; pings and pongs it answers itself.
+        if isinstance(message.data, str):
             await send({"type": "websocket.send", "text": message.data})
-        elif message.type is aiohttp.WSMsgType.BINARY:
+        elif isinstance(message.data, bytes):
             await send({"type": "websocket.send", "bytes": message.data})
     await send({"type": "websocket.close", "code": upstream.close_code or 1000})
 

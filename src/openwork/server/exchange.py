@@ -6,20 +6,19 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING
 
-import aiohttp
-
-from openwork.common.errors import OpenWorkError
 from openwork.server.access import body_too_large
 from openwork.server.engine_call import returned_headers
 from openwork.server.errors import NOT_FOUND
+from openwork.server.upstream import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.types import Receive, Send
 
-    from openwork.server.engine_call import EngineCall
+    from openwork.server.engine_call import EngineCall, RawHeaders
     from openwork.server.streams import Stream
+    from openwork.server.upstream import Connection, UpstreamPool
 
 # A client that leaves earlier is noticed when this time is over: most answers need no watching, and
 # a timer costs a fiftieth of a task.
@@ -37,13 +36,13 @@ class Exchange:
 
     def __init__(
         self,
-        http: aiohttp.ClientSession,
+        pool: UpstreamPool,
         call: EngineCall,
         receive: Receive,
         send: Send,
         stream: Stream,
     ) -> None:
-        self._http = http
+        self._pool = pool
         self._call = call
         self._receive = receive
         self._send = send
@@ -68,34 +67,28 @@ class Exchange:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    async def run(self, method: str, body: bytes | None) -> int:
-        """Make the request and answer the caller; returns the status answered.
+    async def run(self, body: bytes | None) -> int:
+        """Make the request and answer the caller; returns the status answered, 0 for a broken one.
 
         Args:
-            method: The HTTP method.
             body: The body when it has been read already; None streams it.
 
         Raises:
             OpenWorkError: ``opencode_unreachable`` when the engine does not answer at all.
         """
         self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._watch)
-        data = body if body is not None else (None if self._body_read else self._body())
         call = self._call
+        data = body if body is not None else (None if self._body_read else self._body())
+        connection = await self._pool.request(call.method, call.target, call.headers, data)
         try:
-            async with self._http.request(
-                method, call.url, headers=call.headers, data=data, allow_redirects=False
-            ) as response:
-                return await self._answer(response)
-        except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
-            if self.answering:  # the headers are out: only cutting the connection tells the client
-                logger.warning("the engine broke off its answer to %s: %s", call.path, error)
-                return 0
-            raise OpenWorkError(
-                "opencode_unreachable",
-                f"The engine does not answer: {error or type(error).__name__}",
-                hint="It may be restarting: try again in a moment.",
-                status=502,
-            ) from error
+            await self._answer(connection)
+        except UpstreamError as error:
+            # The head is out: only cutting the connection tells the client.
+            logger.warning("the engine broke off its answer to %s: %s", call.path, error)
+            return 0
+        finally:
+            self._pool.release(connection)
+        return connection.status
 
     def close(self) -> None:
         """Stop watching the client."""
@@ -104,19 +97,17 @@ class Exchange:
         if self._watcher is not None:
             self._watcher.cancel()
 
-    async def _answer(self, response: aiohttp.ClientResponse) -> int:
-        if response.content_type == "text/html":
+    async def _answer(self, connection: Connection) -> None:
+        if _is_page(connection.headers):
             # The engine answers unknown paths with its own web page; that is no API answer.
             raise NOT_FOUND
         send = self._send
-        headers = returned_headers(response.raw_headers)
+        headers = returned_headers(connection.headers)
         self.answering = True
-        start = {"type": "http.response.start", "status": response.status, "headers": headers}
-        await send(start)
-        async for chunk in response.content.iter_any():
+        await send({"type": "http.response.start", "status": connection.status, "headers": headers})
+        async for chunk in connection.chunks():
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
-        return response.status
 
     async def _body(self) -> AsyncIterator[bytes]:
         while not self._body_read:
@@ -140,3 +131,10 @@ class Exchange:
             if message["type"] == "http.disconnect":
                 self._stream.end("client")
                 return
+
+
+def _is_page(headers: RawHeaders) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.startswith(b"text/html")
+        for name, value in headers
+    )

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
 from typing import TYPE_CHECKING, Any, cast
 
-import aiohttp
-
+from openwork.common.errors import OpenWorkError
 from openwork.server.audit import AuditRecord
 
 if TYPE_CHECKING:
     from openwork.server.audit import AuditLog
     from openwork.server.engine_call import EngineCall
+    from openwork.server.upstream import UpstreamPool
 
 LOOKUP_TIMEOUT_S = 2.0
 _VERBS = {"once": "Allowed once", "always": "Allowed from now on", "reject": "Refused"}
@@ -21,26 +22,22 @@ _VERBS = {"once": "Allowed once", "always": "Allowed from now on", "reject": "Re
 logger = logging.getLogger(__name__)
 
 
-async def describe_permission(http: aiohttp.ClientSession, call: EngineCall) -> str:
+async def describe_permission(pool: UpstreamPool, call: EngineCall) -> str:
     """What the request on ``call``'s path asks for, such as ``edit summary.md``.
 
     Read from the engine before the answer is passed on, because it is gone afterwards; the id alone
     when the engine does not tell.
     """
     request_id = _request_id(call.path)
-    headers = {
-        key: value
-        for key, value in call.headers.items()
-        if key.lower() in {"authorization", "x-opencode-directory"}
-    }
+    wanted = {b"authorization", b"x-opencode-directory"}
+    headers = [pair for pair in call.headers if pair[0] in wanted]
     try:
-        async with http.get(
-            call.url.with_path("/permission"),
-            headers=headers,
-            timeout=aiohttp.ClientTimeout(total=LOOKUP_TIMEOUT_S),
-        ) as response:
-            waiting: list[dict[str, Any]] = json.loads(await response.read())
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        async with asyncio.timeout(LOOKUP_TIMEOUT_S):
+            connection = await pool.request(b"GET", b"/permission", headers)
+            raw = b"".join([chunk async for chunk in connection.chunks()])
+            pool.release(connection)
+        waiting: list[dict[str, Any]] = json.loads(raw)
+    except (OpenWorkError, TimeoutError, OSError, ValueError) as error:
         logger.warning("cannot look up permission %s: %s", request_id, error)
         return request_id
     for each in waiting:

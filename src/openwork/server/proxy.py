@@ -12,15 +12,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-import aiohttp
 from starlette.datastructures import Headers
-from yarl import URL
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.access import authorized
 from openwork.server.auth import require
 from openwork.server.directory_pin import DIRECTORY_HEADER, pin_directory
-from openwork.server.engine_call import EngineCall, outgoing_headers
+from openwork.server.engine_call import EngineCall, announces_body, outgoing_headers
 from openwork.server.engine_policy import canonical_path, check_body, needs_inspection, rule_for
 from openwork.server.engine_socket import relay_websocket, require_same_origin
 from openwork.server.errors import NOT_FOUND, send_error
@@ -28,6 +26,7 @@ from openwork.server.exchange import Exchange
 from openwork.server.middleware.mount import split_mount
 from openwork.server.permission_audit import describe_permission, record_reply
 from openwork.server.streams import OpenStreams
+from openwork.server.upstream import Upstreams
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,11 +35,10 @@ if TYPE_CHECKING:
 
     from openwork.server.context import ServerContext
     from openwork.server.registry import Workspace
+    from openwork.server.upstream import UpstreamPool
 
 PREFIX = "/opencode"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
-CONNECT_TIMEOUT_S = 10.0
-KEEPALIVE_S = 60.0
 INSPECTED_BODY_LIMIT_BYTES = 32_000_000
 FIRST_ERROR_STATUS = 300
 
@@ -51,14 +49,13 @@ class EngineProxy:
     def __init__(self, app: ASGIApp, context: ServerContext) -> None:
         self._app = app
         self._context = context
-        self._session: aiohttp.ClientSession | None = None
+        self._upstreams = Upstreams()
         self._streams = OpenStreams()
         context.tokens.on_revoke(self._streams.cut)
 
-    async def close(self) -> None:
-        """Close the connections to the engine."""
-        if self._session is not None:
-            await self._session.close()
+    def close(self) -> None:
+        """Close the connections to the engines."""
+        self._upstreams.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = engine_path(scope) if scope["type"] in {"http", "websocket"} else None
@@ -69,26 +66,14 @@ class EngineProxy:
             call = self._admit(scope, *found)
             if scope["type"] == "websocket":
                 with self._streams.opened(call.actor.token_hash):
-                    await relay_websocket(self._http, call, scope, receive, send)
+                    await relay_websocket(call, scope, receive, send)
             else:
-                await self._serve(call, scope["method"], receive, send)
+                await self._serve(call, receive, send)
         except OpenWorkError as error:
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1008, "reason": error.code})
             else:
                 await send_error(send, error)
-
-    @property
-    def _http(self) -> aiohttp.ClientSession:
-        if self._session is None:
-            self._session = aiohttp.ClientSession(
-                auto_decompress=False,
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_S),
-                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
-                skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
-                cookie_jar=aiohttp.DummyCookieJar(),
-            )
-        return self._session
 
     def _admit(self, scope: Scope, mount: str | None, raw_path: str) -> EngineCall:
         """Authenticate, authorise and pin, before anything of the body is read."""
@@ -109,9 +94,17 @@ class EngineProxy:
         directory, query = pin_directory(
             workspace.root, engine.directory, headers.get(DIRECTORY_HEADER), scope["query_string"]
         )
-        url = URL(engine.base_url + encoded + ("?" + query if query else ""), encoded=True)
-        outgoing, has_body = outgoing_headers(scope["headers"], engine, directory)
-        return EngineCall(actor, workspace, engine, rule, path, url, outgoing, has_body)
+        return EngineCall(
+            actor=actor,
+            workspace=workspace,
+            engine=engine,
+            rule=rule,
+            path=path,
+            method=method.encode(),
+            target=(encoded + ("?" + query if query else "")).encode("latin-1"),
+            headers=outgoing_headers(scope["headers"], engine, directory),
+            has_body=announces_body(scope["headers"]),
+        )
 
     def _workspace(self, mount: str | None) -> Workspace:
         if mount is not None:
@@ -121,28 +114,29 @@ class EngineProxy:
             raise _unconfigured("This server has no workspace.")
         return authorized(self._context, active.id)
 
-    async def _serve(self, call: EngineCall, method: str, receive: Receive, send: Send) -> None:
+    async def _serve(self, call: EngineCall, receive: Receive, send: Send) -> None:
         with self._streams.opened(call.actor.token_hash) as stream:
-            exchange = Exchange(self._http, call, receive, send, stream)
+            pool = self._upstreams.of(call.engine.base_url)
+            exchange = Exchange(pool, call, receive, send, stream)
             try:
-                await self._exchange(exchange, call, method)
+                await self._exchange(exchange, call, pool)
             finally:
                 exchange.close()
         if stream.ended_by == "revoked" and not exchange.answering:
             raise OpenWorkError("unauthorized", "The token was revoked.", status=401)
 
-    async def _exchange(self, exchange: Exchange, call: EngineCall, method: str) -> None:
+    async def _exchange(self, exchange: Exchange, call: EngineCall, pool: UpstreamPool) -> None:
         rule = call.rule
         if not rule.is_permission_reply and not needs_inspection(rule, call.actor.scope):
-            await exchange.run(method, None)
+            await exchange.run(None)
             return
         body = await exchange.read_body(INSPECTED_BODY_LIMIT_BYTES)
         _inspect(call, body)
         if not rule.is_permission_reply:
-            await exchange.run(method, body)
+            await exchange.run(body)
             return
-        described = await describe_permission(self._http, call)
-        if await exchange.run(method, body) < FIRST_ERROR_STATUS:
+        described = await describe_permission(pool, call)
+        if 0 < await exchange.run(body) < FIRST_ERROR_STATUS:
             await record_reply(self._context.audit, call, described, body)
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from openwork.common.errors import OpenWorkError
 from openwork.common.headers import basic_auth
-from openwork.engine.client import EngineClient
 from openwork.server.access import (
     COLLABORATOR,
     Caller,
@@ -24,20 +23,23 @@ router = guarded_router("engine")
 @access(COLLABORATOR)
 async def reload_engine(context: Context, actor: Caller, workspace: Target) -> dict[str, Any]:
     """Dispose the engine's instance of the workspace; it is made afresh on the next request."""
+    from openwork.engine.client import EngineClient  # noqa: PLC0415  # loads aiohttp: 15 MB
+
     engine = workspace.engine
     if engine is None:
         raise OpenWorkError("opencode_unconfigured", "This workspace has no engine.", status=400)
     headers = {"Authorization": basic_auth(engine.username, engine.password)}
-    async with context.gate.change(
-        actor,
-        workspace,
-        action="engine.reload",
-        summary="Reload the engine (running tasks are interrupted)",
-        paths=[workspace.path],
-        writes=False,
-    ), EngineClient(
-        engine.base_url, headers=headers, directory=engine.directory
-    ) as client:
+    async with (
+        context.gate.change(
+            actor,
+            workspace,
+            action="engine.reload",
+            summary="Reload the engine (running tasks are interrupted)",
+            paths=[workspace.path],
+            writes=False,
+        ),
+        EngineClient(engine.base_url, headers=headers, directory=engine.directory) as client,
+    ):
         try:
             await client.dispose()
         except OpenWorkError as error:

@@ -1,0 +1,400 @@
+"""A small HTTP/1.1 client for one job: passing requests to the engine and answers back.
+
+It parses with httptools (the parser uvicorn uses) and hands bytes through without building
+header objects, which costs a quarter of aiohttp's time a request; ``benchmarks/`` holds the figures.
+Connections are kept and used again. Bodies are streamed with back-pressure in both directions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import TYPE_CHECKING, cast
+
+import httptools
+
+from openwork.common.errors import OpenWorkError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    Body = bytes | AsyncIterator[bytes] | None
+
+CONNECT_TIMEOUT_S = 10.0
+PAUSE_READING_ABOVE_BYTES = 256 * 1024
+LARGEST_HEAD_BYTES = 128 * 1024
+# The engine may close a connection it thinks idle just as we use it. A request that must not be
+# made twice goes over a connection used within this time, or over a new one.
+FRESH_FOR_S = 1.0
+# And no connection is used again after this time.
+IDLE_LIMIT_S = 60.0
+
+RawHeaders = list[tuple[bytes, bytes]]
+_REPEATABLE = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"})
+
+
+class UpstreamError(ConnectionError):
+    """The engine closed the connection, or sent what is not HTTP."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection to the engine; at most one request at a time.
+
+    Attributes:
+        status: Of the answer, once its head is there.
+        headers: Of the answer; names as sent.
+        complete: The answer has been received to its end.
+        last_used: Monotonic seconds.
+        answered: A byte of the current answer has arrived.
+    """
+
+    def __init__(self) -> None:
+        """Not connected yet."""
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._parser: httptools.HttpResponseParser | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._can_write: asyncio.Future[None] | None = None
+        self._chunks: deque[bytes] = deque()
+        self._buffered = 0
+        self._head_bytes = 0
+        self._reading_paused = False
+        self._failure: UpstreamError | None = None
+        self._headers_done = False
+        self._keep_alive = False
+        self.status = 0
+        self.headers: RawHeaders = []
+        self.complete = False
+        self.answered = False
+        self.last_used = time.monotonic()
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Remember the transport."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """Parse; the callbacks below fill this object."""
+        self.answered = True
+        if self._parser is None or self.complete:
+            self._fail("the engine sent bytes nobody asked for")
+            return
+        if not self._headers_done:
+            self._head_bytes += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserError as error:
+            self._fail(f"the engine's answer is not HTTP: {error}")
+            return
+        if not self._headers_done and self._head_bytes > LARGEST_HEAD_BYTES:
+            self._fail("the head of the engine's answer is too large")
+            return
+        self._wake()
+
+    def eof_received(self) -> bool:
+        """An answer without a length ends with the connection."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End the current answer: well, when its end is the connection's end."""
+        if self._headers_done and not self.complete and self._ends_with_connection():
+            self.complete = True
+        elif self._failure is None:
+            self._failure = UpstreamError(str(exc) if exc else "the engine closed the connection")
+        self._wake()
+        if self._can_write is not None and not self._can_write.done():
+            self._can_write.set_result(None)
+
+    def pause_writing(self) -> None:
+        """The send buffer is full."""
+        self._can_write = self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """There is room again."""
+        if self._can_write is not None and not self._can_write.done():
+            self._can_write.set_result(None)
+        self._can_write = None
+
+    # What the parser calls.
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header of the answer."""
+        self.headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        """The head is there."""
+        if self._parser is None:
+            return
+        status = self._parser.get_status_code()
+        if 100 <= status < 200:  # noqa: PLR2004  # informational: the real answer follows
+            self.headers = []
+            return
+        self.status = status
+        self._headers_done = True
+
+    def on_body(self, body: bytes) -> None:
+        """A part of the body."""
+        self._chunks.append(body)
+        self._buffered += len(body)
+        over = self._buffered > PAUSE_READING_ABOVE_BYTES
+        if over and not self._reading_paused and self._transport is not None:
+            self._reading_paused = True
+            self._transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        """The answer is complete."""
+        if self._headers_done and self._parser is not None:
+            self.complete = True
+            self._keep_alive = self._parser.should_keep_alive()  # reset once this returns
+
+    # What the pool calls.
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can take another request."""
+        transport = self._transport
+        return self._failure is None and transport is not None and not transport.is_closing()
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the answer ended so that another may follow."""
+        return self.complete and self._keep_alive and self.usable and not self._chunks
+
+    def abort(self) -> None:
+        """Close at once: the engine sees its client leave."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def request(self, head: bytes, body: Body, *, chunked: bool, without_body: bool) -> None:
+        """Send a request and wait for the head of its answer.
+
+        Args:
+            head: Request line and headers, the empty line included.
+            body: Sent after it.
+            chunked: Whether a streamed body has no declared length.
+            without_body: The answer has no body whatever it declares (HEAD).
+
+        Raises:
+            UpstreamError: The engine closed the connection or sent no HTTP.
+        """
+        self._parser = httptools.HttpResponseParser(self)
+        self._chunks.clear()
+        self._buffered = self._head_bytes = self.status = 0
+        self._headers_done = self.complete = self.answered = self._keep_alive = False
+        self.headers = []
+        transport = self._transport
+        if transport is None:
+            raise UpstreamError("not connected")
+        if body is None or isinstance(body, bytes):
+            transport.write(head + body if body else head)
+        else:
+            transport.write(head)
+            await self._send_body(transport, body, chunked=chunked)
+        while not self._headers_done:
+            await self._wait()
+        if without_body:
+            self.complete = True
+
+    async def _send_body(
+        self, transport: asyncio.Transport, body: AsyncIterator[bytes], *, chunked: bool
+    ) -> None:
+        async for chunk in body:
+            if self._headers_done or not self.usable:  # an early answer: the rest is not wanted
+                return
+            transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
+            if self._can_write is not None:
+                await self._can_write
+        if chunked:
+            transport.write(b"0\r\n\r\n")
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """The body, as it arrives.
+
+        Raises:
+            UpstreamError: The connection broke before the end.
+        """
+        while True:
+            while self._chunks:
+                chunk = self._chunks.popleft()
+                self._buffered -= len(chunk)
+                yield chunk
+            if self._reading_paused and self._transport is not None and self.usable:
+                self._reading_paused = False
+                self._transport.resume_reading()
+            if self.complete:
+                return
+            await self._wait()
+
+    async def _wait(self) -> None:
+        if self._failure is not None:
+            raise self._failure
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _fail(self, reason: str) -> None:
+        self._failure = UpstreamError(reason)
+        self.abort()
+        self._wake()
+
+    def _ends_with_connection(self) -> bool:
+        names = {name.lower() for name, _ in self.headers}
+        return not names & {b"content-length", b"transfer-encoding"}
+
+
+class UpstreamPool:
+    """The connections to one engine.
+
+    Args:
+        host: Its address.
+        port: Its port.
+        tls: Whether to speak TLS.
+    """
+
+    def __init__(self, host: str, port: int, *, tls: bool) -> None:
+        self._host = host
+        self._port = port
+        self._tls = tls
+        self._idle: list[Connection] = []
+
+    async def request(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: Body = None,
+    ) -> Connection:
+        """Send one request; returns the connection with the head of its answer.
+
+        The caller reads ``chunks()`` and then calls :meth:`release`.
+
+        Args:
+            method: Upper-case.
+            target: Path and query, encoded.
+            headers: Without Host; a streamed body without a content-length is sent in chunks.
+            body: Bytes, a stream, or None.
+
+        Raises:
+            OpenWorkError: ``opencode_unreachable``.
+        """
+        streamed = body is not None and not isinstance(body, bytes)
+        declared = any(name == b"content-length" for name, _ in headers)
+        head = self._head(method, target, headers, body, chunked=streamed and not declared)
+        repeatable = method in _REPEATABLE and not streamed
+        while True:
+            connection, reused = await self._connection(fresh=not repeatable)
+            try:
+                await connection.request(
+                    head,
+                    body,
+                    chunked=streamed and not declared,
+                    without_body=method == b"HEAD",
+                )
+            except UpstreamError as error:
+                connection.abort()
+                if reused and repeatable and not connection.answered:
+                    continue  # closed while idle: the request was never taken
+                raise unreachable(str(error)) from error
+            except BaseException:
+                connection.abort()
+                raise
+            return connection
+
+    def release(self, connection: Connection) -> None:
+        """Keep the connection when its answer ended well, else close it."""
+        if connection.reusable:
+            connection.last_used = time.monotonic()
+            self._idle.append(connection)
+        else:
+            connection.abort()
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop().abort()
+
+    def _head(
+        self,
+        method: bytes,
+        target: bytes,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: Body,
+        *,
+        chunked: bool,
+    ) -> bytes:
+        lines = [b"%b %b HTTP/1.1" % (method, target), b"host: %b:%d" % (self._name, self._port)]
+        lines += [
+            b"%b: %b" % (name, value)
+            for name, value in headers
+            if name != b"content-length" or not isinstance(body, bytes)
+        ]
+        if isinstance(body, bytes):
+            lines.append(b"content-length: %d" % len(body))
+        elif chunked:
+            lines.append(b"transfer-encoding: chunked")
+        return b"\r\n".join(lines) + b"\r\n\r\n"
+
+    @property
+    def _name(self) -> bytes:
+        return (f"[{self._host}]" if ":" in self._host else self._host).encode()
+
+    async def _connection(self, *, fresh: bool) -> tuple[Connection, bool]:
+        limit_s = FRESH_FOR_S if fresh else IDLE_LIMIT_S
+        now = time.monotonic()
+        while self._idle:
+            connection = self._idle.pop()
+            if connection.usable and now - connection.last_used < limit_s:
+                return connection, True
+            connection.abort()
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                _, connection = await loop.create_connection(
+                    Connection, self._host, self._port, ssl=self._tls or None
+                )
+        except (OSError, TimeoutError) as error:
+            raise unreachable(str(error) or type(error).__name__) from error
+        return connection, False
+
+
+def unreachable(reason: str) -> OpenWorkError:
+    """502: the engine does not answer."""
+    return OpenWorkError(
+        "opencode_unreachable",
+        f"The engine does not answer: {reason}",
+        hint="It may be restarting: try again in a moment.",
+        status=502,
+    )
+
+
+class Upstreams:
+    """The pools of all engines, by base address."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self._pools: dict[str, UpstreamPool] = {}
+
+    def of(self, base_url: str) -> UpstreamPool:
+        """The pool of the engine at ``base_url``."""
+        pool = self._pools.get(base_url)
+        if pool is None:
+            from urllib.parse import urlsplit  # noqa: PLC0415  # once an engine
+
+            parts = urlsplit(base_url)
+            tls = parts.scheme == "https"
+            port = parts.port or (443 if tls else 80)
+            pool = self._pools[base_url] = UpstreamPool(parts.hostname or "", port, tls=tls)
+        return pool
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        for pool in self._pools.values():
+            pool.close()
