@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine_cache import cache_dir, cached_engine
+from tests.engine_cache import cache_dir, cached_engine
 from openwork.common.errors import OpenWorkError
 from openwork.engine.install import install_engine
 from openwork.engine.locate import EngineRequest, locate_engine

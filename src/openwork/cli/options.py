@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -48,7 +48,7 @@ def _option(setting: Setting[Any], *, hidden: bool) -> Callable[[Command], Comma
         return click.option(
             f"--{name}/--no-{name}", setting.name, default=None, help=text, hidden=hidden
         )
-    kind: click.ParamType = click.Choice(setting.choices) if setting.choices else click.STRING
+    kind: click.ParamType[Any] = click.Choice(setting.choices) if setting.choices else click.STRING
     return click.option(
         f"--{name}",
         setting.name,
@@ -67,7 +67,7 @@ def _default_text(setting: Setting[Any]) -> str:
     if isinstance(setting.default, bool):
         return "on" if setting.default else "off"
     if isinstance(setting.default, tuple):
-        return ", ".join(str(each) for each in setting.default)  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+        return ", ".join(str(each) for each in cast("tuple[object, ...]", setting.default))
     return str(setting.default)
 
 

@@ -14,7 +14,7 @@ from openwork.engine.models import RECONNECTED, Event
 from openwork.engine.sse import SseParser
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from openwork.engine.client import EngineClient
 
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 async def events(
     client: EngineClient, *, connected: asyncio.Event | None = None
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event]:
     """Every event of the client's directory, for ever.
 
     After an interruption the stream is opened again (backoff 0.25 s to 10 s) and ``RECONNECTED`` is
@@ -61,7 +61,7 @@ async def events(
         backoff_s = min(backoff_s * 2, LONGEST_BACKOFF_S)
 
 
-async def _one_connection(client: EngineClient) -> AsyncIterator[Event]:
+async def _one_connection(client: EngineClient) -> AsyncGenerator[Event]:
     timeout = aiohttp.ClientTimeout(
         total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=SILENCE_LIMIT_S
     )

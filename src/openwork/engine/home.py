@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from openwork.common.files import ensure_private_dir, replace_file
+from openwork.engine.outside import outside_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,6 @@ _OFFLINE = {
     "OPENCODE_DISABLE_MODELS_FETCH": "1",
     "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
 }
-_NEVER_INHERITED = ("OPENWORK_", "OPENCODE_SERVER_", "DEN_")
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,7 @@ class EngineHome:
             run_id: Marks the engine and all it starts as ours (``OPENWORK_RUN_ID``).
             config_content: Extra engine configuration that wins over every file.
         """
-        env = {key: value for key, value in environ.items() if not key.startswith(_NEVER_INHERITED)}
-        env |= _QUIET
+        env = outside_environment(environ) | _QUIET
         env["OPENCODE_SERVER_USERNAME"] = ENGINE_USERNAME
         env["OPENCODE_SERVER_PASSWORD"] = password
         env["OPENWORK_RUN_ID"] = run_id

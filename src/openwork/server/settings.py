@@ -12,14 +12,20 @@ from openwork.common.errors import OpenWorkError, UsageError
 from openwork.common.files import read_json_object
 from openwork.common.ids import new_access_token
 from openwork.common.paths import default_server_config, default_server_data_dir
+from openwork.common.shared_settings import (
+    APPROVAL,
+    APPROVAL_TIMEOUT,
+    CORS,
+    LOG_FORMAT,
+    READ_ONLY,
+    RUN_ID,
+    VERBOSE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from openwork.common.settings import Resolved, Setting, Source
-
-DEFAULT_APPROVAL_TIMEOUT_MS = 30_000
-LONGEST_APPROVAL_TIMEOUT_MS = 24 * 3600 * 1000
 
 CONFIG: Setting[str] = s.Setting(
     "config", s.text, "", "Settings file.", env=("OPENWORK_SERVER_CONFIG",)
@@ -58,23 +64,6 @@ HOST_TOKEN: Setting[str] = s.Setting(
     env=("OPENWORK_HOST_TOKEN",),
     file="hostToken",
     secret=True,
-)
-APPROVAL: Setting[str] = s.Setting(
-    "approval",
-    s.one_of("manual", "auto"),
-    "manual",
-    "Ask the host before each change, or allow changes at once.",
-    env=("OPENWORK_APPROVAL_MODE",),
-    file="approval.mode",
-    choices=("manual", "auto"),
-)
-APPROVAL_TIMEOUT: Setting[int] = s.Setting(
-    "approval_timeout",
-    s.integer(1, LONGEST_APPROVAL_TIMEOUT_MS),
-    DEFAULT_APPROVAL_TIMEOUT_MS,
-    "Milliseconds a change waits for approval before it is refused.",
-    env=("OPENWORK_APPROVAL_TIMEOUT_MS",),
-    file="approval.timeoutMs",
 )
 WORKSPACE: Setting[tuple[str, ...]] = s.Setting(
     "workspace",
@@ -117,15 +106,6 @@ OPENCODE_PASSWORD: Setting[str] = s.Setting(
     file="opencodePassword",
     secret=True,
 )
-CORS: Setting[tuple[str, ...]] = s.Setting(
-    "cors",
-    s.words,
-    ("*",),
-    "Web origins that may use a token here; * allows any (a token is still needed).",
-    env=("OPENWORK_CORS_ORIGINS",),
-    file="corsOrigins",
-    repeatable=True,
-)
 ALLOWED_HOST: Setting[tuple[str, ...]] = s.Setting(
     "allowed_host",
     s.words,
@@ -136,24 +116,6 @@ ALLOWED_HOST: Setting[tuple[str, ...]] = s.Setting(
     file="allowedHosts",
     repeatable=True,
 )
-READ_ONLY: Setting[bool] = s.Setting(
-    "read_only",
-    s.boolean,
-    False,  # noqa: FBT003  # the table's column says what it is
-    "Refuse every change.",
-    env=("OPENWORK_READONLY",),
-    file="readOnly",
-    is_flag=True,
-)
-LOG_FORMAT: Setting[str] = s.Setting(
-    "log_format",
-    s.one_of("pretty", "json"),
-    "pretty",
-    "Log lines for people, or JSON lines in the OpenTelemetry shape.",
-    env=("OPENWORK_LOG_FORMAT",),
-    file="logFormat",
-    choices=("pretty", "json"),
-)
 LOG_REQUESTS: Setting[bool] = s.Setting(
     "log_requests",
     s.boolean,
@@ -162,17 +124,6 @@ LOG_REQUESTS: Setting[bool] = s.Setting(
     env=("OPENWORK_LOG_REQUESTS",),
     file="logRequests",
     is_flag=True,
-)
-VERBOSE: Setting[bool] = s.Setting(
-    "verbose",
-    s.boolean,
-    False,  # noqa: FBT003
-    "More log lines, and the settings in use.",
-    env=("OPENWORK_VERBOSE",),
-    is_flag=True,
-)
-RUN_ID: Setting[str] = s.Setting(
-    "run_id", s.text, "", "Correlates the logs of one run.", env=("OPENWORK_RUN_ID",)
 )
 TOKEN_STORE: Setting[str] = s.Setting(
     "token_store",

@@ -1,0 +1,164 @@
+"""``openwork run``: one task, followed to its end in the terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from openwork.cli.target import HostTarget, find_target, local_run
+from openwork.common.errors import OpenWorkError
+
+if TYPE_CHECKING:
+    from openwork.orchestrator.task import Ask
+
+
+@click.command()
+@click.argument("task")
+@click.option("--workspace", metavar="DIR", help="The folder to work in (default: this one).")
+@click.option("--demo", is_flag=True, help="Scripted answers on sample files; no key needed.")
+@click.option("--openwork-url", metavar="URL", help="A host elsewhere; /w/ID picks a workspace.")
+@click.option("--token", help="A token of that host. Prefer the variable OPENWORK_TOKEN.")
+@click.option("--data-dir", metavar="DIR", help="Data folder of the host on this machine.")
+@click.option("--session", "session_id", metavar="ID", help="Go on in this session.")
+@click.option(
+    "--permissions",
+    type=click.Choice(["ask", "once", "always", "reject"]),
+    default="ask",
+    show_default=True,
+    help="What to answer when the agent asks for permission.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what happens as JSON lines.")
+def run(**options: Any) -> int:  # noqa: ANN401
+    """Give one task to a running host, or to a temporary one, and watch it.
+
+    Exit status 0 when the task finished, 1 when it failed.
+
+    \b
+    Examples:
+      openwork run "Summarise the expenses in expenses.csv"
+      openwork run --demo "Summarise the expenses of the quarter in summary.md"
+      OPENWORK_TOKEN=… openwork run --openwork-url http://reports:8787 "What changed?"
+    """
+    from openwork.cli.stopping import until_stopped
+    from openwork.common import log
+
+    log.configure("openwork-run", color=False)
+    demo_dir = Path(tempfile.mkdtemp(prefix="openwork-demo-")) if options["demo"] else None
+    try:
+        return asyncio.run(until_stopped(_run(options, demo_dir), stopped_status=1))
+    finally:
+        if demo_dir is not None:
+            shutil.rmtree(demo_dir, ignore_errors=True)
+
+
+async def _run(options: dict[str, Any], demo_dir: Path | None) -> int:
+    async with AsyncExitStack() as stack:
+        target = await _target(options, demo_dir, stack)
+        return await _task(target, options)
+
+
+async def _target(
+    options: dict[str, Any], demo_dir: Path | None, stack: AsyncExitStack
+) -> HostTarget:
+    """The named host, the one running on the folder, or a temporary one on it."""
+    workspace: str = options["workspace"] or str(Path.cwd())
+    named = options["openwork_url"] or os.environ.get("OPENWORK_URL")
+    if demo_dir is None and (named or local_run(options["data_dir"], workspace)):
+        return find_target(
+            url=options["openwork_url"],
+            token=options["token"],
+            data_dir=options["data_dir"],
+            workspace=workspace,
+        )
+    return await _temporary_host(options, demo_dir, stack)
+
+
+async def _temporary_host(
+    options: dict[str, Any], demo_dir: Path | None, stack: AsyncExitStack
+) -> HostTarget:
+    import logging
+
+    from openwork.cli.progress_bar import report_progress
+    from openwork.orchestrator.host import Host
+    from openwork.orchestrator.settings import load
+
+    logging.getLogger().setLevel(logging.WARNING)
+    flags = {"openwork_port": "0", "data_dir": options["data_dir"]}
+    if demo_dir is None:
+        flags["workspace"] = options["workspace"]
+    settings = load(flags, os.environ, demo_dir=demo_dir)
+    where = "sample files (scripted answers)" if demo_dir else settings.workspace
+    click.echo(f"Starting a temporary host on {where} …", err=True)
+    host = await stack.enter_async_context(Host(settings, report_progress()))
+    ready = await host.start()
+    watcher = asyncio.create_task(host.watch())
+    stack.callback(watcher.cancel)
+    return HostTarget(
+        ready.server_url,
+        ready.credentials.owner or ready.credentials.collaborator,
+        ready.credentials.host,
+        ready.workspace_id,
+        None,
+    )
+
+
+async def _task(target: HostTarget, options: dict[str, Any]) -> int:
+    from openwork.cli.task_printer import JsonPrinter, TextPrinter
+    from openwork.engine.client import EngineClient
+    from openwork.orchestrator.server_api import Access
+    from openwork.orchestrator.task import Finished, TaskRun
+
+    if not target.token:
+        raise OpenWorkError(
+            "no_token",
+            f"{target.url} needs a token.",
+            hint="Give it with OPENWORK_TOKEN or --token.",
+        )
+    mount = f"/w/{target.workspace_id}" if target.workspace_id else ""
+    headers = Access(token=target.token).headers
+    printer = JsonPrinter() if options["as_json"] else TextPrinter()
+    async with EngineClient(f"{target.url}{mount}/opencode", headers=headers) as client:
+        text: str = options["task"]
+        session_id: str = options["session_id"] or (await client.create_session()).id
+        task = TaskRun(client, session_id, _asker(options["permissions"]))
+        printer.begin(session_id)
+        try:
+            async for event in task.run(text):
+                printer.show(event)
+                if isinstance(event, Finished):
+                    return 0 if event.error is None else 1
+        except asyncio.CancelledError:
+            await asyncio.shield(client.abort(session_id))
+            raise
+    return 1
+
+
+def _asker(policy: str) -> Ask:
+    from openwork.cli.task_printer import ask_in_terminal
+    from openwork.orchestrator.task import Answer
+
+    async def answer_by_policy(_request: object) -> Answer:
+        if policy == "once":
+            return Answer("once")
+        if policy == "always":
+            return Answer("always")
+        message = None if policy == "reject" else "Nobody is there to answer."
+        return Answer("reject", message)
+
+    if policy == "ask" and sys.stdin.isatty():
+        return ask_in_terminal
+    if policy == "ask":
+        click.echo(
+            "No terminal to ask on: permissions will be refused "
+            "(--permissions once|always allows them).",
+            err=True,
+        )
+    return answer_by_policy

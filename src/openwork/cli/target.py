@@ -1,0 +1,72 @@
+"""Which host a command talks to: the one named, else the one that runs on this machine."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from openwork.common.errors import OpenWorkError
+from openwork.common.paths import default_data_dir
+from openwork.orchestrator.runs import HostRun, find_run
+
+
+@dataclass(frozen=True)
+class HostTarget:
+    """A host to talk to.
+
+    Attributes:
+        url: Its server.
+        token: The best bearer token known, "" for none.
+        host_token: Its host token, "" for none.
+        workspace_id: The workspace meant, "" for the active one.
+        run: The run on this machine, or None for a host that was named.
+    """
+
+    url: str
+    token: str
+    host_token: str
+    workspace_id: str
+    run: HostRun | None
+
+
+def local_run(data_dir: str | None, workspace: str | None = None) -> HostRun | None:
+    """The host that runs on this machine, of ``workspace`` when named."""
+    folder = Path(data_dir or os.environ.get("OPENWORK_DATA_DIR") or default_data_dir())
+    wanted = None if workspace is None else Path(os.path.realpath(Path(workspace).expanduser()))
+    return find_run(Path(os.path.realpath(folder.expanduser())), wanted)
+
+
+def find_target(
+    *,
+    url: str | None,
+    token: str | None = None,
+    host_token: str | None = None,
+    data_dir: str | None = None,
+    workspace: str | None = None,
+) -> HostTarget:
+    """The host a command talks to.
+
+    Raises:
+        OpenWorkError: ``no_host``: none was named and none runs here.
+    """
+    token = token or os.environ.get("OPENWORK_TOKEN") or ""
+    host_token = host_token or os.environ.get("OPENWORK_HOST_TOKEN") or ""
+    url = url or os.environ.get("OPENWORK_URL") or os.environ.get("OPENWORK_SERVER_URL")
+    if url:
+        base, _, mount = url.rstrip("/").partition("/w/")
+        return HostTarget(base, token, host_token, mount.partition("/")[0], None)
+    run = local_run(data_dir, workspace)
+    if run is None:
+        raise OpenWorkError(
+            "no_host",
+            f"No OpenWork host runs {'on ' + workspace if workspace else 'on this machine'}.",
+            hint="Start one with: openwork start   (or name one: --openwork-url URL)",
+        )
+    return HostTarget(
+        run.url,
+        token or run.owner_token or run.token,
+        host_token or run.host_token,
+        run.workspace_id,
+        run,
+    )

@@ -1,0 +1,138 @@
+"""Show a task in the terminal: for people, or as JSON lines."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
+
+from openwork.orchestrator.task import (
+    Answer,
+    Finished,
+    Permission,
+    Plan,
+    Step,
+    TaskEvent,
+    TextDelta,
+    state_word,
+)
+
+if TYPE_CHECKING:
+    from openwork.engine.models import PermissionRequest
+
+_TODO_MARKS = {"completed": "[x]", "in_progress": "[>]", "cancelled": "[-]"}
+_REPLIES = {"once": "allowed once", "always": "allowed from now on", "reject": "refused"}
+
+
+class Printer(Protocol):
+    """Shows a task's events."""
+
+    def begin(self, session_id: str) -> None:
+        """The task is about to be sent."""
+        ...
+
+    def show(self, event: TaskEvent) -> None:
+        """One event."""
+        ...
+
+
+class TextPrinter:
+    """The answer on standard output; steps, plan and outcome on standard error."""
+
+    def __init__(self) -> None:
+        """Start at the beginning of a line."""
+        self._in_line = False
+
+    def begin(self, session_id: str) -> None:
+        """Nothing to say yet."""
+
+    def show(self, event: TaskEvent) -> None:
+        """Print one event."""
+        if isinstance(event, TextDelta):
+            click.echo(event.text, nl=False)
+            self._in_line = not event.text.endswith("\n")
+            return
+        self._end_line()
+        if isinstance(event, Step):
+            click.echo(f"  {state_word(event.state)} {event.tool}: {event.summary}", err=True)
+        elif isinstance(event, Plan):
+            for todo in event.todos:
+                click.echo(f"  {_TODO_MARKS.get(todo.status, '[ ]')} {todo.content}", err=True)
+        elif isinstance(event, Permission):
+            what = describe_request(event.request)
+            click.echo(f"  permission {_REPLIES[event.answer.reply]}: {what}", err=True)
+        elif event.error is not None:
+            click.echo(f"Failed: {event.error}", err=True)
+
+    def _end_line(self) -> None:
+        if self._in_line:
+            click.echo()
+            self._in_line = False
+
+
+class JsonPrinter:
+    """One JSON object a line on standard output."""
+
+    def begin(self, session_id: str) -> None:
+        """``{type: started, sessionId}``."""
+        self._print({"type": "started", "sessionId": session_id})
+
+    def show(self, event: TaskEvent) -> None:
+        """``{type: text|step|plan|permission|finished, …}``."""
+        self._print(_as_json(event))
+
+    @staticmethod
+    def _print(value: dict[str, Any]) -> None:
+        click.echo(json.dumps(value, ensure_ascii=False))
+
+
+def _as_json(event: TaskEvent) -> dict[str, Any]:
+    if isinstance(event, TextDelta):
+        return {"type": "text", "text": event.text}
+    if isinstance(event, Step):
+        return {
+            "type": "step",
+            "id": event.call_id,
+            "tool": event.tool,
+            "summary": event.summary,
+            "state": event.state,
+        }
+    if isinstance(event, Plan):
+        todos = [{"content": each.content, "status": each.status} for each in event.todos]
+        return {"type": "plan", "todos": todos}
+    if isinstance(event, Permission):
+        return {
+            "type": "permission",
+            "id": event.request.id,
+            "permission": event.request.permission,
+            "patterns": event.request.patterns,
+            "reply": event.answer.reply,
+        }
+    if isinstance(event, Finished):  # pyright: ignore[reportUnnecessaryIsInstance]
+        return {"type": "finished", "ok": event.error is None, "error": event.error}
+    raise TypeError(event)
+
+
+def describe_request(request: PermissionRequest) -> str:
+    """``edit summary.md``."""
+    return " ".join([request.permission, *request.patterns])
+
+
+async def ask_in_terminal(request: PermissionRequest) -> Answer:
+    """Show what is asked and wait for one of: once, always, reject (with an optional reason)."""
+    click.echo(f"\nThe agent asks: {describe_request(request)}", err=True)
+    detail = request.metadata.get("diff") or request.metadata.get("command")
+    if isinstance(detail, str):
+        click.echo(click.style(detail.rstrip(), dim=True), err=True)
+    question = "Allow? [o]nce, [a]lways (lasting), [r]eject"
+    word = await asyncio.to_thread(
+        click.prompt, question, type=click.Choice(["o", "a", "r"]), show_choices=False, err=True
+    )
+    if word == "r":
+        reason = await asyncio.to_thread(
+            click.prompt, "Why? (for the agent)", default="", show_default=False, err=True
+        )
+        return Answer("reject", reason.strip() or None)
+    return Answer("once" if word == "o" else "always")

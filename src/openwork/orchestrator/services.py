@@ -1,0 +1,174 @@
+"""The services of a host: engine, server and, in a demo, the scripted model provider."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from openwork.common import log
+from openwork.common import process as child_process
+from openwork.common.errors import OpenWorkError
+from openwork.engine.outside import outside_environment
+from openwork.orchestrator.server_api import Access, ServerApi
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Mapping, Sequence
+
+    from openwork.common.process import Child
+    from openwork.engine.process import Engine
+    from openwork.orchestrator.credentials import Credentials
+    from openwork.orchestrator.settings import HostSettings
+
+READY_TIMEOUT_S = 20.0
+PROBE_PAUSE_S = 0.02
+
+
+class EngineService:
+    """The engine as a supervised service."""
+
+    name = "engine"
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+
+    @property
+    def child(self) -> Child | None:
+        """Its process."""
+        return self.engine.child
+
+    async def start(self) -> None:
+        """See :meth:`openwork.engine.process.Engine.start`."""
+        await self.engine.start()
+
+    async def stop(self) -> None:
+        """End it."""
+        await self.engine.stop()
+
+
+class ModuleService:
+    """A service of ours: a module run by this Python, on a socket bound here.
+
+    The socket stays open between two runs of the service, so that nobody takes the port and clients
+    wait in its queue meanwhile.
+
+    Args:
+        name: For messages.
+        module: ``python -m``.
+        listener: Its listening socket; this object owns it.
+        arguments: Its options; the last takes the socket's descriptor as its value.
+        env: Its own variables, secrets included, beside the inherited ones.
+        log_component: What its lines are called in the log.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        module: str,
+        listener: socket.socket,
+        *,
+        arguments: Sequence[str],
+        env: Mapping[str, str],
+        log_component: str,
+    ) -> None:
+        self.name = name
+        self.child: Child | None = None
+        self._module = module
+        self._listener = listener
+        self._arguments = arguments
+        self._env = env
+        self._component = log_component
+        address = listener.getsockname()
+        host = "127.0.0.1" if address[0] in {"0.0.0.0", "::"} else address[0]  # noqa: S104
+        self.port: int = address[1]
+        self.base_url = f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    async def start(self) -> None:
+        """Start it and wait until ``GET /health`` answers.
+
+        Raises:
+            OpenWorkError: ``service_failed`` or ``service_timeout``, with its last lines.
+        """
+        descriptor = self._listener.fileno()
+        self.child = await child_process.start(
+            self.name,
+            [sys.executable, "-m", self._module, *self._arguments, str(descriptor)],
+            env={**outside_environment(os.environ), **self._env},
+            on_line=self._log_line,
+            pass_fds=(descriptor,),
+        )
+        try:
+            await self._wait_ready(self.child)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """End it. Does nothing when it does not run."""
+        if self.child is not None:
+            await self.child.stop()
+
+    def close(self) -> None:
+        """Give the port back."""
+        self._listener.close()
+
+    async def _wait_ready(self, child: Child) -> None:
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        async with ServerApi(self.base_url, Access()) as api:
+            while time.monotonic() < deadline:
+                if not child.running:
+                    raise self._failed(child, f"ended (exit {child.process.returncode})")
+                try:
+                    await api.health()
+                except OpenWorkError:
+                    await asyncio.sleep(PROBE_PAUSE_S)
+                else:
+                    return
+        raise self._failed(child, f"did not answer {self.base_url}/health in time")
+
+    def _failed(self, child: Child, what: str) -> OpenWorkError:
+        lines = "\n".join(log.scrub(line) for line in child.tail[-8:]) or "(it printed nothing)"
+        return OpenWorkError(
+            "service_failed",
+            f"{self.name} {what}:\n{lines}",
+            hint="Find the cause with: openwork doctor",
+        )
+
+    def _log_line(self, line: str, stream: str, pid: int) -> None:
+        log.relay(line, component=self._component, stream=stream, pid=pid)
+
+
+def server_environment(
+    settings: HostSettings, credentials: Credentials, engine: Engine
+) -> dict[str, str]:
+    """What the server is told; secrets go by the environment, never by the command line."""
+    folder = settings.data_dir / "openwork-server"
+    return {
+        "OPENWORK_TOKEN": credentials.collaborator,
+        "OPENWORK_HOST_TOKEN": credentials.host,
+        "OPENWORK_HOST": settings.openwork_host,
+        "OPENWORK_SERVER_CONFIG": str(folder / "server.json"),
+        "OPENWORK_TOKEN_STORE": str(folder / "tokens.json"),
+        "OPENWORK_DATA_DIR": str(folder),
+        "OPENWORK_WORKSPACES": json.dumps([str(settings.workspace)]),
+        "OPENWORK_APPROVAL_MODE": settings.approval_mode,
+        "OPENWORK_APPROVAL_TIMEOUT_MS": str(settings.approval_timeout_ms),
+        "OPENWORK_READONLY": "true" if settings.read_only else "false",
+        "OPENWORK_CORS_ORIGINS": json.dumps(list(settings.cors)),
+        "OPENWORK_ALLOWED_HOSTS": settings.connect_host,
+        "OPENWORK_OPENCODE_BASE_URL": engine.base_url,
+        "OPENWORK_OPENCODE_USERNAME": engine.username,
+        "OPENWORK_OPENCODE_PASSWORD": engine.password,
+        "OPENWORK_LOG_FORMAT": "json",
+        "OPENWORK_VERBOSE": "true" if settings.verbose else "false",
+        "OPENWORK_RUN_ID": settings.run_id,
+    }
+
+
+def demo_environment(settings: HostSettings, api_key: str) -> dict[str, str]:
+    """What the scripted provider is told."""
+    return {"OPENWORK_DEMO_API_KEY": api_key, "OPENWORK_RUN_ID": settings.run_id}

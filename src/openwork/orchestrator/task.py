@@ -1,0 +1,264 @@
+"""Give the engine one task and follow it to its end, through an OpenWork server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from openwork.common.errors import OpenWorkError
+from openwork.engine.events import events
+from openwork.engine.models import RECONNECTED, PermissionReply, PermissionRequest
+
+if TYPE_CHECKING:
+    from openwork.engine.client import EngineClient
+    from openwork.engine.models import Event, Message, Todo
+
+CONNECT_TIMEOUT_S = 15.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a person answers to a permission prompt; ``message`` tells the model why."""
+
+    reply: PermissionReply
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class TextDelta:
+    """More of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Step:
+    """A tool call changed its state: pending, running, completed or error."""
+
+    call_id: str
+    tool: str
+    summary: str
+    state: str
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The plan changed."""
+
+    todos: list[Todo]
+
+
+@dataclass(frozen=True)
+class Permission:
+    """A tool call asked, and this was answered."""
+
+    request: PermissionRequest
+    answer: Answer
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The task is over; ``error`` says why it failed, None when it did not."""
+
+    error: str | None
+
+
+TaskEvent = TextDelta | Step | Plan | Permission | Finished
+Ask = Callable[[PermissionRequest], Awaitable[Answer]]
+
+
+def describe_tool(tool: str, state: dict[str, Any]) -> str:
+    """What a tool call is about, in a few words: its title, file, command or pattern."""
+    given: dict[str, Any] = state.get("input") or {}
+    for key in ("filePath", "path", "command", "pattern", "url", "description", "prompt"):
+        value = given.get(key)
+        if isinstance(value, str) and value:
+            return value.splitlines()[0][:200]
+    return str(state.get("title") or tool)
+
+
+@dataclass
+class TaskRun:
+    """One task in one session.
+
+    Args:
+        client: An open client of the engine.
+        session_id: The session to work in.
+        ask: Asks a person about a permission.
+    """
+
+    client: EngineClient
+    session_id: str
+    ask: Ask
+    _printed: dict[str, int] = field(default_factory=dict[str, int])
+    _roles: dict[str, str] = field(default_factory=dict[str, str])
+    _states: dict[str, str] = field(default_factory=dict[str, str])
+    _family: dict[str, bool] = field(default_factory=dict[str, bool])
+    _answered: set[str] = field(default_factory=set[str])
+    _earlier: frozenset[str] = frozenset()
+    _busy: bool = False
+    _error: str | None = None
+
+    async def run(self, text: str) -> AsyncGenerator[TaskEvent]:
+        """Send ``text`` and yield what happens, ``Finished`` last.
+
+        Raises:
+            OpenWorkError: The host cannot be reached or refuses.
+        """
+        self._earlier = frozenset(
+            each.info.id for each in await self.client.messages(self.session_id)
+        )
+        async with aclosing(self._with_timeout(events(self.client))) as stream:
+            async for event in stream:
+                if event.type == "server.connected" and not self._busy:
+                    await self.client.prompt(self.session_id, text)
+                    self._busy = True
+                    continue
+                if event.type == RECONNECTED.type:
+                    async for found in self._catch_up():
+                        yield found
+                        if isinstance(found, Finished):
+                            return
+                    continue
+                async for found in self._handle(event):
+                    yield found
+                    if isinstance(found, Finished):
+                        return
+
+    async def _with_timeout(self, stream: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
+        """Fail when the first event does not come: the host is not there."""
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                yield await anext(stream)
+        except TimeoutError:
+            raise OpenWorkError(
+                "engine_unreachable",
+                f"{self.client.base_url} sends no events.",
+                hint="Check the host with: openwork status",
+            ) from None
+        async for event in stream:
+            yield event
+
+    async def _handle(self, event: Event) -> AsyncGenerator[TaskEvent]:
+        properties = event.properties
+        if event.type == "permission.asked":
+            async for found in self._permission(PermissionRequest.model_validate(properties)):
+                yield found
+        elif self._session_of(properties) != self.session_id:
+            return
+        elif event.type == "message.updated":
+            self._note_message(properties.get("info") or {})
+        elif event.type == "message.part.delta":
+            for found in self._delta(properties):
+                yield found
+        elif event.type == "message.part.updated":
+            for found in self._part(properties.get("part") or {}):
+                yield found
+        elif event.type == "todo.updated":
+            yield Plan(await self.client.todos(self.session_id))
+        elif event.type == "session.error":
+            self._error = error_text(properties.get("error"))
+        elif event.type == "session.idle":
+            yield Finished(self._error)
+
+    @staticmethod
+    def _session_of(properties: dict[str, Any]) -> str | None:
+        for holder in (properties, properties.get("info") or {}, properties.get("part") or {}):
+            if isinstance(holder.get("sessionID"), str):
+                return holder["sessionID"]
+        return None
+
+    def _note_message(self, info: dict[str, Any]) -> None:
+        if info.get("id") in self._earlier:
+            return
+        self._roles[str(info.get("id"))] = str(info.get("role"))
+        if info.get("error"):
+            self._error = error_text(info["error"])
+
+    def _delta(self, properties: dict[str, Any]) -> list[TaskEvent]:
+        part_id, delta = str(properties.get("partID")), str(properties.get("delta") or "")
+        wanted = properties.get("field") == "text" and part_id in self._printed
+        if not wanted or not delta:
+            return []
+        self._printed[part_id] += len(delta)
+        return [TextDelta(delta)]
+
+    def _part(self, part: dict[str, Any]) -> list[TaskEvent]:
+        if part.get("messageID") in self._earlier:
+            return []
+        part_id = str(part.get("id"))
+        if part.get("type") == "text" and self._is_answer(part):
+            text = str(part.get("text") or "")
+            shown = self._printed.setdefault(part_id, 0)
+            self._printed[part_id] = max(shown, len(text))
+            return [TextDelta(text[shown:])] if len(text) > shown else []
+        if part.get("type") != "tool":
+            return []
+        state: dict[str, Any] = part.get("state") or {}
+        status = str(state.get("status"))
+        if self._states.get(part_id) == status:
+            return []
+        self._states[part_id] = status
+        tool = str(part.get("tool"))
+        return [Step(part_id, tool, describe_tool(tool, state), status)]
+
+    def _is_answer(self, part: dict[str, Any]) -> bool:
+        return self._roles.get(str(part.get("messageID"))) == "assistant"
+
+    async def _permission(self, request: PermissionRequest) -> AsyncGenerator[TaskEvent]:
+        if request.id in self._answered or not await self._is_ours(request.session_id):
+            return
+        self._answered.add(request.id)
+        answer = await self.ask(request)
+        await self.client.reply_permission(request.id, answer.reply, answer.message)
+        yield Permission(request, answer)
+
+    async def _is_ours(self, session_id: str) -> bool:
+        """Whether a session is ours or was started by ours (an agent's helper)."""
+        if session_id == self.session_id:
+            return True
+        if session_id not in self._family:
+            parent = (await self.client.session(session_id)).parent_id
+            self._family[session_id] = parent is not None and await self._is_ours(parent)
+        return self._family[session_id]
+
+    async def _catch_up(self) -> AsyncGenerator[TaskEvent]:
+        """After an interruption: what was missed, from the engine's state."""
+        for message in await self.client.messages(self.session_id):
+            if message.info.id in self._earlier:
+                continue
+            for found in self._replay(message):
+                yield found
+        for request in await self.client.permissions():
+            async for found in self._permission(request):
+                yield found
+        status = (await self.client.session_statuses()).get(self.session_id, {"type": "idle"})
+        if status.get("type") == "idle":
+            yield Finished(self._error)
+
+    def _replay(self, message: Message) -> list[TaskEvent]:
+        self._note_message(message.info.model_dump(by_alias=True))
+        found: list[TaskEvent] = []
+        for part in message.parts:
+            found += self._part(part.model_dump(by_alias=True))
+        return found
+
+
+def error_text(error: object) -> str:
+    """The engine's error in words: ``{name, data {message}}``."""
+    if not isinstance(error, dict):
+        return "the task failed"
+    fields = cast("dict[str, Any]", error)
+    name = str(fields.get("name") or "error")
+    if name == "MessageAbortedError":
+        return "the task was stopped"
+    data: dict[str, Any] = fields.get("data") or {}
+    return str(data.get("message") or name)
+
+
+def state_word(state: str) -> Literal["…", "✓", "✗"]:
+    """A tool call's state as one sign."""
+    return "✓" if state == "completed" else "✗" if state == "error" else "…"
