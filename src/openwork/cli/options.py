@@ -62,13 +62,14 @@ def _option(setting: Setting[Any], *, hidden: bool) -> Callable[[Command], Comma
 
 
 def _default_text(setting: Setting[Any]) -> str:
-    if setting.secret or setting.default in ("", (), None):
+    default: object = setting.default
+    if setting.secret or default in ("", (), None):
         return ""
-    if isinstance(setting.default, bool):
-        return "on" if setting.default else "off"
-    if isinstance(setting.default, tuple):
-        return ", ".join(str(each) for each in cast("tuple[object, ...]", setting.default))
-    return str(setting.default)
+    if isinstance(default, bool):
+        return "on" if default else "off"
+    if isinstance(default, tuple):
+        return ", ".join(str(each) for each in cast("tuple[object, ...]", default))
+    return str(default)
 
 
 def _metavar(setting: Setting[Any]) -> str:

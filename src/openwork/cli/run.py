@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,7 +107,7 @@ async def _temporary_host(
         ready.credentials.owner or ready.credentials.collaborator,
         ready.credentials.host,
         ready.workspace_id,
-        None,
+        str(settings.workspace),
     )
 
 
@@ -124,11 +125,11 @@ async def _task(target: HostTarget, options: dict[str, Any]) -> int:
         )
     mount = f"/w/{target.workspace_id}" if target.workspace_id else ""
     headers = Access(token=target.token).headers
-    printer = JsonPrinter() if options["as_json"] else TextPrinter()
+    printer = JsonPrinter() if options["as_json"] else TextPrinter(target.workspace)
     async with EngineClient(f"{target.url}{mount}/opencode", headers=headers) as client:
         text: str = options["task"]
         session_id: str = options["session_id"] or (await client.create_session()).id
-        task = TaskRun(client, session_id, _asker(options["permissions"]))
+        task = TaskRun(client, session_id, _asker(options["permissions"], target.workspace))
         printer.begin(session_id)
         try:
             async for event in task.run(text):
@@ -141,7 +142,7 @@ async def _task(target: HostTarget, options: dict[str, Any]) -> int:
     return 1
 
 
-def _asker(policy: str) -> Ask:
+def _asker(policy: str, workspace: str) -> Ask:
     from openwork.cli.task_printer import ask_in_terminal
     from openwork.orchestrator.task import Answer
 
@@ -154,7 +155,7 @@ def _asker(policy: str) -> Ask:
         return Answer("reject", message)
 
     if policy == "ask" and sys.stdin.isatty():
-        return ask_in_terminal
+        return partial(ask_in_terminal, workspace)
     if policy == "ask":
         click.echo(
             "No terminal to ask on: permissions will be refused "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import shutil
 import sys
@@ -46,6 +47,8 @@ def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def start(**options: Any) -> int:  # noqa: ANN401  # the table's values
     """Bring OpenWork up on a folder: engine, server, connect link.
 
+    Prints how to connect, then only warnings and errors (--verbose: everything).
+
     \b
     Examples:
       openwork start --demo
@@ -53,7 +56,7 @@ def start(**options: Any) -> int:  # noqa: ANN401  # the table's values
       openwork start --workspace ~/reports --remote-access --approval auto
       openwork start --check --check-events
     """
-    return _run_host(options, qr=sys.stdout.isatty())
+    return _run_host(options, for_a_person=True)
 
 
 @click.command()
@@ -65,10 +68,10 @@ def serve(**options: Any) -> int:  # noqa: ANN401
     Example:
       openwork serve --workspace /srv/reports --log-format json
     """
-    return _run_host(options, qr=False)
+    return _run_host(options, for_a_person=False)
 
 
-def _run_host(options: dict[str, Any], *, qr: bool) -> int:
+def _run_host(options: dict[str, Any], *, for_a_person: bool) -> int:
     from openwork.common import log
 
     demo: bool = options.pop("demo")
@@ -88,6 +91,9 @@ def _run_host(options: dict[str, Any], *, qr: bool) -> int:
             verbose=settings.verbose,
             color=color,
         )
+        if for_a_person and settings.log_format == "pretty" and not settings.verbose:
+            logging.getLogger().setLevel(logging.WARNING)
+        qr = for_a_person and sys.stdout.isatty()
         return asyncio.run(
             _host(settings, as_json=as_json, qr=qr, check=check, with_events=with_events)
         )

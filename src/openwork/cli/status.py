@@ -51,8 +51,8 @@ def status(
         click.echo(f"{names[key]:16} {state:5} {part['url']}")
         if not part["ok"]:
             click.echo(f"{'':16} {part['error']}")
-    if target is not None and target.run is not None:
-        click.echo(f"{'Workspace':16}       {target.run.workspace}")
+    if target is not None and target.workspace:
+        click.echo(f"{'Workspace':16}       {target.workspace}")
     return 0 if ok else 1
 
 

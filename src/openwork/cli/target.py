@@ -20,14 +20,14 @@ class HostTarget:
         token: The best bearer token known, "" for none.
         host_token: Its host token, "" for none.
         workspace_id: The workspace meant, "" for the active one.
-        run: The run on this machine, or None for a host that was named.
+        workspace: Its folder when the host is on this machine, else "".
     """
 
     url: str
     token: str
     host_token: str
     workspace_id: str
-    run: HostRun | None
+    workspace: str
 
 
 def local_run(data_dir: str | None, workspace: str | None = None) -> HostRun | None:
@@ -55,7 +55,7 @@ def find_target(
     url = url or os.environ.get("OPENWORK_URL") or os.environ.get("OPENWORK_SERVER_URL")
     if url:
         base, _, mount = url.rstrip("/").partition("/w/")
-        return HostTarget(base, token, host_token, mount.partition("/")[0], None)
+        return HostTarget(base, token, host_token, mount.partition("/")[0], "")
     run = local_run(data_dir, workspace)
     if run is None:
         raise OpenWorkError(
@@ -68,5 +68,5 @@ def find_target(
         token or run.owner_token or run.token,
         host_token or run.host_token,
         run.workspace_id,
-        run,
+        run.workspace,
     )

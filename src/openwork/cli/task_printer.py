@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from openwork.engine.describe import describe_permission
 from openwork.orchestrator.task import (
     Answer,
     Finished,
@@ -41,8 +42,9 @@ class Printer(Protocol):
 class TextPrinter:
     """The answer on standard output; steps, plan and outcome on standard error."""
 
-    def __init__(self) -> None:
-        """Start at the beginning of a line."""
+    def __init__(self, workspace: str) -> None:
+        """Name files from ``workspace``, "" when it is not known."""
+        self._workspace = workspace
         self._in_line = False
 
     def begin(self, session_id: str) -> None:
@@ -56,12 +58,15 @@ class TextPrinter:
             return
         self._end_line()
         if isinstance(event, Step):
-            click.echo(f"  {state_word(event.state)} {event.tool}: {event.summary}", err=True)
+            if event.state != "pending":  # its input is not there yet
+                summary = event.summary.removeprefix(f"{self._workspace}/")
+                click.echo(f"  {state_word(event.state)} {event.tool}: {summary}", err=True)
         elif isinstance(event, Plan):
             for todo in event.todos:
                 click.echo(f"  {_TODO_MARKS.get(todo.status, '[ ]')} {todo.content}", err=True)
         elif isinstance(event, Permission):
-            what = describe_request(event.request)
+            request = event.request
+            what = describe_permission(request.permission, request.patterns, self._workspace)
             click.echo(f"  permission {_REPLIES[event.answer.reply]}: {what}", err=True)
         elif event.error is not None:
             click.echo(f"Failed: {event.error}", err=True)
@@ -115,14 +120,10 @@ def _as_json(event: TaskEvent) -> dict[str, Any]:
     raise TypeError(event)
 
 
-def describe_request(request: PermissionRequest) -> str:
-    """``edit summary.md``."""
-    return " ".join([request.permission, *request.patterns])
-
-
-async def ask_in_terminal(request: PermissionRequest) -> Answer:
+async def ask_in_terminal(workspace: str, request: PermissionRequest) -> Answer:
     """Show what is asked and wait for one of: once, always, reject (with an optional reason)."""
-    click.echo(f"\nThe agent asks: {describe_request(request)}", err=True)
+    what = describe_permission(request.permission, request.patterns, workspace)
+    click.echo(f"\nThe agent asks: {what}", err=True)
     detail = request.metadata.get("diff") or request.metadata.get("command")
     if isinstance(detail, str):
         click.echo(click.style(detail.rstrip(), dim=True), err=True)

@@ -105,11 +105,24 @@ def parse_json_line(line: str) -> LogRecord | None:
             time_unix_nano=int(value["timeUnixNano"]),
             severity=value["severityText"] if value["severityText"] in SEVERITY_NUMBERS else "INFO",
             body=scrub(str(value["body"])),
-            attributes=dict(value.get("attributes", {})),
+            attributes=_scrubbed(dict(value.get("attributes", {}))),
             resource=dict(value.get("resource", {})),
         )
     except (ValueError, KeyError, TypeError):
         return None
+
+
+def _scrubbed(attributes: dict[str, Any]) -> dict[str, Any]:
+    return {key: _scrub_value(value) for key, value in attributes.items()}
+
+
+def _scrub_value(value: object) -> object:
+    """Texts are scrubbed; structures as the text they are written as."""
+    if isinstance(value, str):
+        return scrub(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return scrub(json.dumps(value, ensure_ascii=False, default=str))
 
 
 class _Formatter(logging.Formatter):
@@ -140,9 +153,7 @@ def to_record(
     if run_id:
         attributes["run.id"] = run_id
     extra: dict[str, Any] = getattr(record, "attributes", {})
-    attributes.update(
-        {key: scrub(value) if isinstance(value, str) else value for key, value in extra.items()}
-    )
+    attributes.update(_scrubbed(extra))
     attributes.setdefault("service.component", resource["service.name"])
     if record.exc_info and record.exc_info[1]:
         text = logging.Formatter().formatException(record.exc_info)
@@ -185,15 +196,14 @@ def configure(
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 
-def relay(line: str, *, component: str, stream: str, pid: int) -> None:
+def relay(line: str, *, component: str, stream: str, pid: int, level: int = logging.INFO) -> None:
     """Write a line that a child process printed to this process's log.
 
     A line already in our JSON shape keeps its time, severity and attributes; any other becomes the
-    body of a record of ``component`` (standard error included: a stream is not a severity).
+    body of a record of ``component`` at ``level`` (a stream is not a severity).
     """
     record = parse_json_line(line)
     extra: dict[str, Any] = {"service.component": component, "stream": stream, "child.pid": pid}
-    level = logging.INFO
     if record is not None:
         level = logging.getLevelNamesMapping().get(record.severity, logging.INFO)
     logging.getLogger("openwork.relay").log(

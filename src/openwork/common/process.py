@@ -27,7 +27,9 @@ class Child:
         name: What it is, for messages: ``engine``, ``openwork-server``.
         pid: The guard's process id. Ending the guard ends the child and all below it.
         process: The guard as asyncio sees it.
+        lifeline: Our end of the pipe whose closing ends the child; -1 once it is closed.
         tail: The last lines the child printed, newest last, at most ``TAIL_LINES``.
+        readers: The tasks that read what it prints.
     """
 
     TAIL_LINES = 40
@@ -36,7 +38,7 @@ class Child:
     process: asyncio.subprocess.Process
     lifeline: int
     tail: list[str] = field(default_factory=list[str])
-    _readers: list[asyncio.Task[None]] = field(default_factory=list["asyncio.Task[None]"])
+    readers: list[asyncio.Task[None]] = field(default_factory=list["asyncio.Task[None]"])
 
     @property
     def pid(self) -> int:
@@ -51,7 +53,7 @@ class Child:
     async def wait(self) -> int:
         """Its exit status, once it has ended and everything it printed has been read."""
         status = await self.process.wait()
-        await asyncio.gather(*self._readers)
+        await asyncio.gather(*self.readers)
         self._close_lifeline()
         return status
 
@@ -127,7 +129,7 @@ async def start(
     for stream_name, stream in (("stdout", process.stdout), ("stderr", process.stderr)):
         if stream is not None:
             reader = _read_lines(child, stream, stream_name, on_line)
-            child._readers.append(asyncio.create_task(reader))  # noqa: SLF001
+            child.readers.append(asyncio.create_task(reader))
     return child
 
 

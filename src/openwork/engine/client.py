@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from urllib.parse import quote
 
 import aiohttp
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from openwork.common.errors import OpenWorkError
 from openwork.engine.models import (
@@ -44,12 +45,10 @@ class EngineClient:
         self.base_url = base_url.rstrip("/")
         self._headers = dict(headers)
         if directory is not None:
-            from urllib.parse import quote  # noqa: PLC0415  # only here
-
             self._headers["x-opencode-directory"] = quote(directory, safe="/")
         self._session: aiohttp.ClientSession | None = None
 
-    async def __aenter__(self) -> EngineClient:
+    async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             headers=self._headers,
             timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S),
@@ -182,8 +181,6 @@ class EngineClient:
     def _parse(self, method: str, path: str, kind: str, raw: bytes, answer: type[T]) -> T:
         if kind == "application/json":
             try:
-                if isinstance(answer, type) and issubclass(answer, BaseModel):
-                    return answer.model_validate_json(raw)
                 return TypeAdapter(answer).validate_json(raw)
             except ValidationError as error:
                 reason = f"its shape is not the expected one ({error.error_count()} differences)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 READY_TIMEOUT_S = 45.0
 PROBE_PAUSE_S = 0.02
+_LEVEL = re.compile(r"\blevel=(\w+)")
+_LEVELS = {"WARN": logging.WARNING, "ERROR": logging.ERROR}
 
 logger = logging.getLogger(__name__)
 
@@ -187,4 +190,7 @@ class Engine:
 
 
 def _log_line(line: str, stream: str, pid: int) -> None:
-    log.relay(line, component="opencode", stream=stream, pid=pid)
+    """The engine tells every file it loads at INFO: that is our DEBUG."""
+    found = _LEVEL.search(line)
+    level = _LEVELS.get(found.group(1), logging.DEBUG) if found else logging.DEBUG
+    log.relay(line, component="opencode", stream=stream, pid=pid, level=level)

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Any, cast
 
 from openwork.common.errors import OpenWorkError
+from openwork.engine.describe import describe_permission
 from openwork.server.audit import AuditRecord
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ _VERBS = {"once": "Allowed once", "always": "Allowed from now on", "reject": "Re
 logger = logging.getLogger(__name__)
 
 
-async def describe_permission(pool: UpstreamPool, call: EngineCall) -> str:
+async def look_up_permission(pool: UpstreamPool, call: EngineCall) -> str:
     """What the request on ``call``'s path asks for, such as ``edit summary.md``.
 
     Read from the engine before the answer is passed on, because it is gone afterwards; the id alone
@@ -33,17 +34,22 @@ async def describe_permission(pool: UpstreamPool, call: EngineCall) -> str:
     headers = [pair for pair in call.headers if pair[0] in wanted]
     try:
         async with asyncio.timeout(LOOKUP_TIMEOUT_S):
-            connection = await pool.request(b"GET", b"/permission", headers)
-            raw = b"".join([chunk async for chunk in connection.chunks()])
-            pool.release(connection)
-        waiting: list[dict[str, Any]] = json.loads(raw)
+            query = call.target.partition(b"?")[2]  # it may choose another folder
+            target = b"/permission?" + query if query else b"/permission"
+            connection = await pool.request(b"GET", target, headers)
+            try:
+                raw = b"".join([chunk async for chunk in connection.chunks()])
+            finally:
+                pool.release(connection)
+        waiting: list[dict[str, Any]] = _objects(json.loads(raw))
     except (OpenWorkError, TimeoutError, OSError, ValueError) as error:
         logger.warning("cannot look up permission %s: %s", request_id, error)
         return request_id
     for each in waiting:
         if each.get("id") == request_id:
-            patterns = ", ".join(str(pattern) for pattern in each.get("patterns", []))
-            return f"{each.get('permission', 'tool')} {patterns}".strip()
+            patterns = [str(pattern) for pattern in each.get("patterns", [])]
+            kind = str(each.get("permission", "tool"))
+            return describe_permission(kind, patterns, str(call.workspace.path))
     return request_id
 
 
@@ -62,9 +68,17 @@ async def record_reply(audit: AuditLog, call: EngineCall, described: str, body: 
     )
 
 
+def _objects(value: object) -> list[dict[str, Any]]:
+    """The objects in a JSON list; the engine answers an error with one object instead."""
+    if not isinstance(value, list):
+        return []
+    found = cast("list[object]", value)
+    return [cast("dict[str, Any]", each) for each in found if isinstance(each, dict)]
+
+
 def _request_id(path: str) -> str:
     """The permission's id in each of the engine's three reply routes."""
-    found = re.search(r"/permissions?/([^/]+)", path)
+    found = re.search(r"(?i)/permissions?/([^/]+)", path)
     return found.group(1) if found else path
 
 

@@ -1,0 +1,36 @@
+"""What a permission prompt asks for, in words a person can read."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LONGEST_SHOWN = 300
+
+
+def describe_permission(permission: str, patterns: Sequence[str], workspace: str) -> str:
+    """``edit summary.md``: the tool and what it wants to touch.
+
+    The engine names files from its worktree, which is ``/`` in a folder without git; files of the
+    workspace are named from the workspace.
+
+    Args:
+        permission: ``edit``, ``bash``, ….
+        patterns: As the engine sent them.
+        workspace: The workspace's folder, or "" when not known.
+    """
+    named = [_from_workspace(pattern, workspace) for pattern in patterns]
+    return " ".join([permission, ", ".join(named)]).strip()[:LONGEST_SHOWN]
+
+
+def _from_workspace(pattern: str, workspace: str) -> str:
+    if not workspace:
+        return pattern
+    for candidate in (pattern, "/" + pattern):
+        path = PurePosixPath(candidate)
+        if path.is_relative_to(workspace):
+            return str(path.relative_to(workspace))
+    return pattern
