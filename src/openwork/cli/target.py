@@ -34,7 +34,7 @@ def local_run(data_dir: str | None, workspace: str | None = None) -> HostRun | N
     """The host that runs on this machine, of ``workspace`` when named."""
     folder = Path(data_dir or os.environ.get("OPENWORK_DATA_DIR") or default_data_dir())
     wanted = None if workspace is None else Path(os.path.realpath(Path(workspace).expanduser()))
-    return find_run(Path(os.path.realpath(folder.expanduser())), wanted)
+    return find_run(Path(os.path.realpath(folder.expanduser())) / "run", wanted)
 
 
 def find_target(

@@ -64,7 +64,7 @@ async def examine(settings: HostSettings) -> list[Finding]:
         lambda: _writable("workspace", "Workspace", settings.workspace),
         lambda: _config(settings.workspace),
         lambda: _port(settings),
-        lambda: _running(settings.data_dir),
+        lambda: _running(settings.run_dir),
     ]
     findings: list[Finding] = []
     for check in checks:
@@ -200,10 +200,10 @@ def _port(settings: HostSettings) -> Finding:
     return Finding("port", "Port", "ok", f"{host}:{port} is free")
 
 
-def _running(data_dir: Path) -> Finding:
+def _running(run_dir: Path) -> Finding:
     title = "Running hosts"
     try:
-        found = [run for run in runs.read_runs(data_dir) if run.alive]
+        found = [run for run in runs.read_runs(run_dir) if run.alive]
     except OpenWorkError as error:
         return Finding("running", title, "warning", error.message, error.hint)
     named = "; ".join(f"{run.workspace} at {run.url}" for run in found)

@@ -83,7 +83,7 @@ class Host:
         """
         settings = self._settings
         _prepare(settings)
-        runs.sweep(settings.data_dir)
+        runs.sweep(settings.run_dir)
         listener = _listen(settings)
         try:
             credentials = load_credentials(
@@ -225,7 +225,7 @@ class Host:
             children=tuple(children),
         )
         with contextlib.suppress(OSError):  # a full disk must not end the host
-            runs.write_run(settings.data_dir, run)
+            runs.write_run(settings.run_dir, run)
 
     async def _end(self) -> None:
         """End the services, the last started first, and give their ports back."""
@@ -234,7 +234,7 @@ class Host:
             await supervisor.stop()
         for module in self._modules:
             module.close()
-        runs.remove_run(self._settings.data_dir, self._settings.run_id)
+        runs.remove_run(self._settings.run_dir, self._settings.run_id)
 
 
 def _first(failure: BaseException) -> BaseException:

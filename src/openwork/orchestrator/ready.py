@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -147,7 +148,8 @@ class ReadyHost:
         lines = ["", "OpenWork is ready.", ""]
         if self.settings.demo:
             lines += [
-                "  This is a demo: the answers are scripted and no model is asked.",
+                "  This is a demo: the answers are scripted and no model is asked. Its folder is",
+                "  removed when it stops.",
                 "  To work with a real model: openwork start --workspace YOUR_FOLDER, after signing",
                 "  in to a provider with: opencode auth login (or a provider in opencode.jsonc).",
                 "",
@@ -174,5 +176,12 @@ class ReadyHost:
             lines += ["  Only this machine can connect; --remote-access lets others in.", ""]
         if qr:
             lines += ["  Scan to connect:", pairing.qr_code(self.owner_link), ""]
-        lines += ['  Try: openwork run "TASK" in another terminal.  Stop: Ctrl+C.', ""]
+        task = "Summarise the expenses of the quarter in summary.md" if self.settings.demo else "…"
+        lines += [
+            "  From another terminal:",
+            f'    openwork run --workspace {shlex.quote(str(self.settings.workspace))} "{task}"',
+            "",
+            "  Stop: Ctrl+C",
+            "",
+        ]
         return "\n".join(lines)

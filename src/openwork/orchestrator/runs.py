@@ -92,43 +92,42 @@ def is_same_process(pid: int, start: float) -> bool:
     return start > 0 and abs(started_at(pid) - start) < SAME_START_S
 
 
-def write_run(data_dir: Path, run: HostRun) -> None:
+def write_run(run_dir: Path, run: HostRun) -> None:
     """Record a run, or a change of it."""
-    write_private_json(_folder(data_dir) / f"{run.run_id}.json", run.to_json())
+    write_private_json(run_dir / f"{run.run_id}.json", run.to_json())
 
 
-def remove_run(data_dir: Path, run_id: str) -> None:
+def remove_run(run_dir: Path, run_id: str) -> None:
     """Forget a run that has ended in order."""
-    (_folder(data_dir) / f"{run_id}.json").unlink(missing_ok=True)
+    (run_dir / f"{run_id}.json").unlink(missing_ok=True)
 
 
-def read_runs(data_dir: Path) -> list[HostRun]:
+def read_runs(run_dir: Path) -> list[HostRun]:
     """All recorded runs, newest first.
 
     Raises:
         OpenWorkError: ``file_damaged`` for a file that cannot be read.
     """
-    folder = _folder(data_dir)
-    runs = [_parse(read_json_object(path) or {}) for path in sorted(folder.glob("*.json"))]
+    runs = [_parse(read_json_object(path) or {}) for path in sorted(run_dir.glob("*.json"))]
     return sorted(runs, key=lambda run: run.started_at, reverse=True)
 
 
-def find_run(data_dir: Path, workspace: Path | None = None) -> HostRun | None:
+def find_run(run_dir: Path, workspace: Path | None = None) -> HostRun | None:
     """The newest host that runs, of ``workspace`` when named; None when there is none."""
-    for run in read_runs(data_dir):
+    for run in read_runs(run_dir):
         if run.alive and (workspace is None or run.workspace == str(workspace)):
             return run
     return None
 
 
-def sweep(data_dir: Path) -> list[str]:
+def sweep(run_dir: Path) -> list[str]:
     """End what earlier hosts left running after a crash; returns what was ended.
 
     Only processes that those hosts recorded, that started when recorded, and that carry the run's
     id in their environment: never by name, never a stranger's.
     """
     ended: list[str] = []
-    for run in read_runs(data_dir):
+    for run in read_runs(run_dir):
         if run.alive:
             continue
         for child in run.children:
@@ -136,7 +135,7 @@ def sweep(data_dir: Path) -> list[str]:
                 logger.warning("ending %s (pid %s) left by an earlier run", child.name, child.pid)
                 end_tree(child.pid)
                 ended.append(f"{child.name} (pid {child.pid})")
-        remove_run(data_dir, run.run_id)
+        remove_run(run_dir, run.run_id)
     return ended
 
 
@@ -144,10 +143,6 @@ def _carries(pid: int, run_id: str) -> bool:
     with contextlib.suppress(psutil.Error):
         return psutil.Process(pid).environ().get("OPENWORK_RUN_ID") == run_id
     return False
-
-
-def _folder(data_dir: Path) -> Path:
-    return data_dir / "run"
 
 
 def _parse(raw: dict[str, Any]) -> HostRun:

@@ -186,12 +186,14 @@ class HostSettings:
     """What one host was told. Attributes are those of the table, with paths resolved.
 
     Attributes:
+        run_dir: Where running hosts are recorded; a demo is recorded beside the real ones.
         port_was_asked_for: A taken port is then an error instead of a reason to take the next.
         demo: Scripted answers in a workspace of its own; nothing of the user's engine is used.
     """
 
     workspace: Path
     data_dir: Path
+    run_dir: Path
     sidecar_dir: Path
     openwork_host: str
     openwork_port: int
@@ -237,6 +239,7 @@ def load(
     """
     resolved = s.resolve(TABLE, flags=flags, environ=environ)
     data_dir = _path(resolved.get(DATA_DIR) or str(default_data_dir()))
+    run_dir = data_dir / "run"
     sidecar_dir = _path(resolved.get(SIDECAR_DIR) or str(data_dir / "sidecars"))
     workspace = _path(resolved.get(WORKSPACE) or str(Path.cwd()))
     if demo_dir is not None:
@@ -258,6 +261,7 @@ def load(
     return HostSettings(
         workspace=workspace,
         data_dir=data_dir,
+        run_dir=run_dir,
         sidecar_dir=sidecar_dir,
         openwork_host=_listen_host(resolved),
         openwork_port=resolved.get(OPENWORK_PORT),
