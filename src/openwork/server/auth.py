@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Literal
@@ -152,7 +151,7 @@ def _presented(headers: Mapping[str, str], *, allow_basic: bool) -> str | None:
         _refuse_foreign_page(headers)
         try:
             decoded = base64.b64decode(value, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:  # not ASCII, not base64, or not UTF-8
             return None
         return decoded.partition(":")[2] or None
     return None

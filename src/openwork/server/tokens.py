@@ -109,8 +109,11 @@ def _read(path: Path, value: dict[str, Any] | None) -> list[IssuedToken]:
     if value is None:
         return []
     try:
-        return [_record(each) for each in cast("list[dict[str, Any]]", value["tokens"])]
-    except (KeyError, TypeError, ValueError) as error:
+        raw: object = value["tokens"]
+        if not isinstance(raw, list):
+            raise TypeError(type(raw))
+        return [_record(each) for each in cast("list[dict[str, Any]]", raw)]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise OpenWorkError(
             "file_damaged",
             f"{path} is damaged: it does not hold a list of tokens",
