@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from openwork.server.auth import Actor
 
-AuditOutcome = Literal["done", "denied", "timeout", "failed"]
+AuditOutcome = Literal["done", "denied", "timeout", "withdrawn", "failed"]
 GENESIS = "0" * 64
 TAIL_BLOCK_BYTES = 64 * 1024
 
@@ -92,8 +92,12 @@ class AuditLog:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE_MODE)
         try:
             # A line cut short by a crash is kept, on a line of its own: nothing is lost or rewritten.
-            os.write(descriptor, b"\n" + line if torn else line)
+            _write_all(descriptor, b"\n" + line if torn else line)
             os.fsync(descriptor)
+        except OSError:
+            # Part of the line may be there: the next entry looks at the file again.
+            self._last_hash.pop(record.workspace_id, None)
+            raise
         finally:
             os.close(descriptor)
         self._last_hash[record.workspace_id] = entry["hash"]
@@ -108,6 +112,12 @@ class AuditLog:
                 if len(entries) == limit:
                     break
         return entries
+
+
+def _write_all(descriptor: int, data: bytes) -> None:
+    """A full disk may take a part first and refuse the rest only when asked again."""
+    while data:
+        data = data[os.write(descriptor, data) :]
 
 
 def chain_hash(entry: dict[str, Any]) -> str:
