@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 from openwork.common.errors import OpenWorkError
 from openwork.server.auth import Actor, Scope, require
 from openwork.server.context import ServerContext
+from openwork.server.departure import Departure
 from openwork.server.gate import require_writable
 from openwork.server.registry import Workspace
 
@@ -91,7 +92,13 @@ class GuardedRoute(APIRoute):
             declared = request.headers.get("content-length", "")
             if declared.isdigit() and int(declared) > rule.body_limit_bytes:
                 raise body_too_large(rule.body_limit_bytes)
-            return await handle(Request(request.scope, limited))
+            departure = Departure(get_context(request).approvals, limited)
+            if self.body_field is None and rule.least >= Scope.COLLABORATOR:
+                departure.watch()  # nobody reads the body, so nobody would see the caller leave
+            try:
+                return await handle(Request(request.scope, departure.receive))
+            finally:
+                departure.close()
 
         return guarded
 
@@ -167,19 +174,23 @@ def get_context(request: Request) -> ServerContext:
     return request.app.state.context
 
 
-def _get_actor(request: Request) -> Actor:
+async def _get_context(request: Request) -> ServerContext:
+    return get_context(request)
+
+
+async def _get_actor(request: Request) -> Actor:
     return request.state.actor
 
 
-def _get_workspace(request: Request) -> Workspace:
+async def _get_workspace(request: Request) -> Workspace:
     return request.state.workspace
 
 
-def _get_mount(request: Request) -> str | None:
+async def _get_mount(request: Request) -> str | None:
     return getattr(request.state, "mount", None)
 
 
-Context = Annotated[ServerContext, Depends(get_context)]
+Context = Annotated[ServerContext, Depends(_get_context)]
 Caller = Annotated[Actor, Depends(_get_actor)]
 Target = Annotated[Workspace, Depends(_get_workspace)]
 Mount = Annotated[str | None, Depends(_get_mount)]

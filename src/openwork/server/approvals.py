@@ -16,7 +16,8 @@ from openwork.common.ids import new_id
 if TYPE_CHECKING:
     from openwork.server.auth import Actor
 
-Outcome = Literal["allowed", "denied", "timeout"]
+Outcome = Literal["allowed", "denied", "timeout", "withdrawn"]
+Answer = Literal["allowed", "denied", "withdrawn"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,13 @@ class ApprovalRequest:
         }
 
 
+@dataclass(frozen=True)
+class _Waiting:
+    request: ApprovalRequest
+    answer: asyncio.Future[Answer]
+    task: asyncio.Task[object] | None
+
+
 class Approvals:
     """The waiting changes of one server."""
 
@@ -61,25 +69,22 @@ class Approvals:
         """``auto`` allows everything at once; ``manual`` waits at most ``timeout_ms``."""
         self.mode = mode
         self.timeout_ms = timeout_ms
-        self._waiting: dict[str, tuple[ApprovalRequest, asyncio.Future[bool]]] = {}
+        self._waiting: dict[str, _Waiting] = {}
 
     def list(self, workspace_id: str | None = None) -> list[ApprovalRequest]:
         """What waits, oldest first; of one workspace when named."""
-        return [
-            request
-            for request, _ in self._waiting.values()
-            if workspace_id in {None, request.workspace_id}
-        ]
+        requests = [each.request for each in self._waiting.values()]
+        return [each for each in requests if workspace_id in {None, each.workspace_id}]
 
     async def ask(self, request: ApprovalRequest) -> Outcome:
-        """Wait for the answer. Other requests go on meanwhile; a caller that leaves withdraws it."""
+        """Wait for the answer, or for :meth:`withdraw`. Other requests go on meanwhile."""
         if self.mode == "auto":
             return "allowed"
-        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting[request.id] = (request, answer)
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting[request.id] = _Waiting(request, answer, asyncio.current_task())
         try:
             async with asyncio.timeout(self.timeout_ms / 1000):
-                return "allowed" if await answer else "denied"
+                return await answer
         except TimeoutError:
             return "timeout"
         finally:
@@ -92,11 +97,17 @@ class Approvals:
             OpenWorkError: ``approval_not_found``: unknown, answered already, or out of time.
         """
         found = self._waiting.get(request_id)
-        if found is None or found[1].done():
+        if found is None or found.answer.done():
             raise OpenWorkError(
                 "approval_not_found",
                 f"No change waits under the id {request_id}.",
                 hint="It may have been answered or have run out of time: openwork approvals list",
                 status=404,
             )
-        found[1].set_result(allow)
+        found.answer.set_result("allowed" if allow else "denied")
+
+    def withdraw(self, task: asyncio.Task[object] | None) -> None:
+        """Whoever asked in ``task`` has left: what it waits for must not happen any more."""
+        for each in self._waiting.values():
+            if each.task is task and not each.answer.done():
+                each.answer.set_result("withdrawn")

@@ -23,6 +23,13 @@ if TYPE_CHECKING:
     from openwork.server.reload_events import Reason, ReloadEvents, ReloadTrigger
 
 
+_REFUSALS = {
+    "denied": "was denied by the host",
+    "timeout": "was not approved in time",
+    "withdrawn": "was withdrawn: its caller has left",
+}
+
+
 @dataclass
 class Change:
     """A change that has been let through.
@@ -100,7 +107,7 @@ class Gate:
 
         Raises:
             OpenWorkError: ``read_only``, ``forbidden``, or ``write_denied`` with
-                ``details {requestId, reason: denied|timeout}``.
+                ``details {requestId, reason: denied|timeout|withdrawn}``.
         """
         require_writable(read_only=self._read_only and writes)
         require(actor, Scope.COLLABORATOR)
@@ -135,10 +142,9 @@ class Gate:
         if outcome == "allowed":
             return
         await self._record(actor, workspace, action, change, outcome)
-        waited = "was denied by the host" if outcome == "denied" else "was not approved in time"
         raise OpenWorkError(
             "write_denied",
-            f"The change {waited}: {change.summary}",
+            f"The change {_REFUSALS[outcome]}: {change.summary}",
             hint="The host answers with: openwork approvals list",
             status=403,
             details={"requestId": request.id, "reason": outcome},

@@ -1,0 +1,86 @@
+"""Changes that wait for the host."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from openwork.common.errors import OpenWorkError
+from openwork.server.approvals import ApprovalRequest, Approvals
+from openwork.server.auth import Actor, Scope
+
+ACTOR = Actor("remote", "hash", Scope.COLLABORATOR)
+
+
+def request(workspace="ws_a"):
+    return ApprovalRequest(workspace, "config.patch", "Change it", ("/f",), ACTOR)
+
+
+async def waiting(approvals, count=1):
+    async with asyncio.timeout(5):
+        while len(approvals.list()) < count:
+            await asyncio.sleep(0)
+
+
+async def test_auto_allows_at_once():
+    approvals = Approvals("auto", 1)
+    assert await approvals.ask(request()) == "allowed"
+    assert approvals.list() == []
+
+
+@pytest.mark.parametrize(("allow", "outcome"), [(True, "allowed"), (False, "denied")])
+async def test_the_host_decides_once(allow, outcome):
+    approvals = Approvals("manual", 10_000)
+    asked = request()
+    task = asyncio.create_task(approvals.ask(asked))
+    await waiting(approvals)
+    approvals.reply(asked.id, allow=allow)
+    with pytest.raises(OpenWorkError, match=asked.id):
+        approvals.reply(asked.id, allow=not allow)
+    assert await task == outcome
+    assert approvals.list() == []
+
+
+async def test_without_an_answer_time_runs_out():
+    approvals = Approvals("manual", 1)
+    asked = request()
+    assert await approvals.ask(asked) == "timeout"
+    with pytest.raises(OpenWorkError) as caught:
+        approvals.reply(asked.id, allow=True)
+    assert caught.value.status == 404
+
+
+async def test_a_waiting_change_blocks_no_other_and_lists_by_workspace():
+    approvals = Approvals("manual", 10_000)
+    first, second = request("ws_a"), request("ws_b")
+    one, two = (asyncio.create_task(approvals.ask(each)) for each in (first, second))
+    await waiting(approvals, 2)
+    assert [each.id for each in approvals.list("ws_b")] == [second.id]
+    approvals.reply(second.id, allow=True)
+    assert await two == "allowed"
+    assert not one.done()
+    approvals.reply(first.id, allow=True)
+    assert await one == "allowed"
+
+
+async def test_a_caller_that_leaves_withdraws_its_own_change_only():
+    approvals = Approvals("manual", 10_000)
+    one, two = (asyncio.create_task(approvals.ask(request())) for _ in range(2))
+    await waiting(approvals, 2)
+    approvals.withdraw(one)
+    assert await one == "withdrawn"
+    assert not two.done()
+    two.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await two
+    assert approvals.list() == []
+
+
+def test_what_the_host_sees():
+    body = request().to_json()
+    assert body["actor"]["scope"] == "collaborator"
+    assert body["paths"] == ["/f"]
+    assert set(body) == {
+        "id", "workspaceId", "action", "summary", "paths", "createdAt", "actor",
+    }  # fmt: skip
