@@ -63,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._failure: UpstreamError | None = None
         self._headers_done = False
         self._keep_alive = False
+        self._sent = False
         self.status = 0
         self.headers: RawHeaders = []
         self.complete = False
@@ -99,7 +100,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End the current answer: well, when its end is the connection's end."""
-        if self._headers_done and not self.complete and self._ends_with_connection():
+        whole = self._headers_done and exc is None and self._failure is None
+        if whole and not self.complete and self._ends_with_connection():
             self.complete = True
         elif self._failure is None:
             self._failure = UpstreamError(str(exc) if exc else "the engine closed the connection")
@@ -118,6 +120,11 @@ class Connection(asyncio.Protocol):
         self._can_write = None
 
     # What the parser calls.
+
+    def on_message_begin(self) -> None:
+        """A second answer where one was asked for must not be mixed up with the first."""
+        if self.complete:
+            raise UpstreamError("the engine sent an answer nobody asked for")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header of the answer."""
@@ -160,7 +167,8 @@ class Connection(asyncio.Protocol):
     @property
     def reusable(self) -> bool:
         """Whether the answer ended so that another may follow."""
-        return self.complete and self._keep_alive and self.usable and not self._chunks
+        ended = self.complete and self._sent and not self._chunks
+        return ended and self._keep_alive and self.usable
 
     def abort(self) -> None:
         """Close at once: the engine sees its client leave."""
@@ -183,31 +191,51 @@ class Connection(asyncio.Protocol):
         self._chunks.clear()
         self._buffered = self._head_bytes = self.status = 0
         self._headers_done = self.complete = self.answered = self._keep_alive = False
+        self._sent = False
         self.headers = []
         transport = self._transport
         if transport is None:
             raise UpstreamError("not connected")
         if body is None or isinstance(body, bytes):
             transport.write(head + body if body else head)
+            self._sent = True
+            await self._wait_for_head()
         else:
             transport.write(head)
-            await self._send_body(transport, body, chunked=chunked)
-        while not self._headers_done:
-            await self._wait()
+            await self._upload(transport, body, chunked=chunked)
         if without_body:
             self.complete = True
+
+    async def _upload(
+        self, transport: asyncio.Transport, body: AsyncIterator[bytes], *, chunked: bool
+    ) -> None:
+        """Send the body until it ends, or until the engine answers: then the rest is not wanted."""
+        sender = asyncio.create_task(self._send_body(transport, body, chunked=chunked))
+        head = asyncio.create_task(self._wait_for_head())
+        try:
+            await asyncio.wait({sender, head}, return_when=asyncio.FIRST_COMPLETED)
+            if not head.done():
+                await sender  # the caller's failure is ours
+            await head
+        finally:
+            for task in (sender, head):
+                task.cancel()
+            await asyncio.gather(sender, head, return_exceptions=True)
 
     async def _send_body(
         self, transport: asyncio.Transport, body: AsyncIterator[bytes], *, chunked: bool
     ) -> None:
         async for chunk in body:
-            if self._headers_done or not self.usable:  # an early answer: the rest is not wanted
-                return
             transport.write(b"%x\r\n%b\r\n" % (len(chunk), chunk) if chunked else chunk)
             if self._can_write is not None:
                 await self._can_write
         if chunked:
             transport.write(b"0\r\n\r\n")
+        self._sent = True
+
+    async def _wait_for_head(self) -> None:
+        while not self._headers_done:
+            await self._wait()
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body, as it arrives.
