@@ -30,6 +30,10 @@ _NOT_FORWARDED = HOP_BY_HOP | {
     HOST_TOKEN_HEADER.encode(),
 }
 _NOT_FORWARDED_PREFIXES = (b"sec-", b"x-forwarded-", b"proxy-")
+# The answer to these is not the plain, whole answer.
+_CONDITIONS = frozenset(
+    {b"accept-encoding", b"range", b"if-none-match", b"if-modified-since", b"if-range"}
+)
 # What the engine says about its own pages, cookies and passwords means nothing to our clients.
 _NOT_RETURNED = HOP_BY_HOP | {b"set-cookie", b"www-authenticate", b"content-security-policy"}
 
@@ -61,8 +65,17 @@ class EngineCall:
     has_body: bool
 
 
-def outgoing_headers(raw: RawHeaders, engine: EngineAddress, directory: str) -> RawHeaders:
-    """The headers for the engine: the caller's credentials out, the engine's in."""
+def outgoing_headers(
+    raw: RawHeaders, engine: EngineAddress, directory: str, *, plain: bool = False
+) -> RawHeaders:
+    """The headers for the engine: the caller's credentials out, the engine's in.
+
+    Args:
+        raw: The caller's; names are lower-case.
+        engine: Whose credentials to add.
+        directory: The folder, percent-encoded.
+        plain: Ask for an answer that is not compressed, because it must be read here.
+    """
     named = connection_named(raw)
     headers = [
         pair
@@ -70,6 +83,7 @@ def outgoing_headers(raw: RawHeaders, engine: EngineAddress, directory: str) -> 
         if pair[0] not in _NOT_FORWARDED
         and pair[0] not in named
         and not pair[0].startswith(_NOT_FORWARDED_PREFIXES)
+        and not (plain and pair[0] in _CONDITIONS)
     ]
     headers.append((b"x-opencode-directory", directory.encode()))
     if engine.password:

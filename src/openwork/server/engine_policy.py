@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, cast
-from urllib.parse import quote, unquote, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.auth import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from openwork.server.engine_bodies import Inspection
 
-Inspection = Literal["session", "prompt", "command", "location"]
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -30,21 +29,29 @@ class EngineRule:
         least: The lowest scope that may make it.
         inspect: What its JSON body must be checked for before it is passed on, or None.
         is_permission_reply: A person answers a tool call: recorded in the audit log.
+        holds_secrets: The answer holds providers' keys: blotted out for all but owners.
     """
 
     least: Scope
     inspect: Inspection | None = None
     is_permission_reply: bool = False
+    holds_secrets: bool = False
 
 
 VIEW = EngineRule(Scope.VIEWER)
 WORK = EngineRule(Scope.COLLABORATOR)
 OWN = EngineRule(Scope.OWNER)
 REPLY = EngineRule(Scope.OWNER, is_permission_reply=True)
+SECRETS = EngineRule(Scope.VIEWER, holds_secrets=True)
 
 _READS: tuple[tuple[str, EngineRule], ...] = (
     # A terminal is a shell with no questions asked, although it is opened with a GET.
     (r"/(api/)?pty/[^/]+/connect", OWN),
+    # Takes a request out of the queue that steers the engine's own terminal interface.
+    (r"/tui/control/next", OWN),
+    (r"/(global/)?config(/providers)?", SECRETS),
+    (r"/provider", SECRETS),
+    (r"/api/(provider|integration)(/.*)?", SECRETS),
 )
 _WRITES: tuple[tuple[str, EngineRule], ...] = (
     (r"/permission/[^/]+/reply", REPLY),
@@ -64,8 +71,17 @@ _WRITES: tuple[tuple[str, EngineRule], ...] = (
     (r"/sync/.*", EngineRule(Scope.OWNER, inspect="location")),
     (r"/experimental/.*", EngineRule(Scope.OWNER, inspect="location")),
 )
-_COMPILED_READS = tuple((re.compile(pattern), rule) for pattern, rule in _READS)
-_COMPILED_WRITES = tuple((re.compile(pattern), rule) for pattern, rule in _WRITES)
+
+
+def _compiled(
+    rules: tuple[tuple[str, EngineRule], ...],
+) -> tuple[tuple[re.Pattern[str], EngineRule], ...]:
+    # The engine's router takes /PTY for /pty: so must we.
+    return tuple((re.compile(pattern, re.IGNORECASE), rule) for pattern, rule in rules)
+
+
+_COMPILED_READS = _compiled(_READS)
+_COMPILED_WRITES = _compiled(_WRITES)
 
 
 def rule_for(method: str, path: str) -> EngineRule:
@@ -102,75 +118,6 @@ def canonical_path(raw_path: str) -> tuple[str, str]:
     return decoded, "/" + "/".join(quote(each, safe="!$&'()*+,;=:@-._~") for each in segments)
 
 
-def check_body(inspection: Inspection, body: object, inside: Callable[[str], bool]) -> None:
-    """Refuse a body that would lift permissions, run a shell unasked, or leave the workspace.
-
-    Args:
-        inspection: What to look for.
-        body: The parsed JSON.
-        inside: Whether a path (absolute, or relative to the workspace) lies in the workspace.
-
-    Raises:
-        OpenWorkError: ``forbidden``, naming the field.
-    """
-    if not isinstance(body, dict):
-        return
-    fields = cast("Mapping[str, Any]", body)
-    if inspection == "location":
-        for name in ("location", "directory"):
-            if fields.get(name) is not None:
-                raise _refused(f"'{name}' is set by OpenWork and cannot be chosen")
-    elif inspection == "session":
-        if _allows(fields.get("permission")):
-            raise _refused("'permission' may not allow tools: only owners lift permission prompts")
-    else:
-        _check_prompt(fields, inside)
-
-
-def _check_prompt(fields: Mapping[str, Any], inside: Callable[[str], bool]) -> None:
-    tools = fields.get("tools")
-    if isinstance(tools, dict) and any(cast("dict[str, object]", tools).values()):
-        raise _refused("'tools' may not allow tools: only owners lift permission prompts")
-    arguments = str(fields.get("arguments") or "")
-    # The engine runs !`…` in a command's text, arguments included, without asking.
-    if "!`" in arguments:
-        raise _refused("'arguments' may not hold !`…`: it would run a shell command unasked")
-    # The engine reads @path in a command's text, arguments included, without asking.
-    mentioned = [unquote(each) for each in re.findall(r"@([^\s`,]+)", arguments)]
-    mentioned += _attached_files(fields.get("parts"))
-    for path in mentioned:
-        if path.startswith("~") or not inside(path):
-            raise _refused(f"the file {path} lies outside the workspace")
-
-
-def _attached_files(parts: object) -> list[str]:
-    if not isinstance(parts, list):
-        return []
-    paths: list[str] = []
-    for part in cast("list[object]", parts):
-        url = cast("dict[str, object]", part).get("url") if isinstance(part, dict) else None
-        if isinstance(url, str) and not url.lower().startswith(("data:", "http:", "https:")):
-            paths.append(unquote(urlsplit(url).path) if "://" in url else url)
-    return paths
-
-
 def needs_inspection(rule: EngineRule, scope: Scope) -> bool:
     """Whether the body must be read first. Owners may lift permissions, nobody leaves the folder."""
     return rule.inspect is not None and (rule.inspect == "location" or scope < Scope.OWNER)
-
-
-def _allows(ruleset: object) -> bool:
-    """Whether a permission ruleset holds anything but ``deny`` and ``ask``."""
-    if ruleset is None:
-        return False
-    if not isinstance(ruleset, list):
-        return True
-    for each in cast("list[object]", ruleset):
-        action = cast("dict[str, object]", each).get("action") if isinstance(each, dict) else None
-        if action not in {"deny", "ask"}:
-            return True
-    return False
-
-
-def _refused(message: str) -> OpenWorkError:
-    return OpenWorkError("forbidden", f"The request was refused: {message}.", status=403)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from openwork.server.access import body_too_large
 from openwork.server.engine_call import returned_headers
 from openwork.server.errors import NOT_FOUND
-from openwork.server.upstream import UpstreamError
+from openwork.server.upstream import UpstreamError, unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,8 +24,25 @@ if TYPE_CHECKING:
 # A client that leaves earlier is noticed when this time is over: most answers need no watching, and
 # a timer costs a fiftieth of a task.
 WATCH_AFTER_S = 0.05
+# The engine's list of all models is 6.5 MB.
+LARGEST_KEPT_ANSWER_BYTES = 64 << 20
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class WholeAnswer:
+    """An answer of the engine that was read to its end before the caller gets it.
+
+    Attributes:
+        status: HTTP status.
+        headers: Those to be returned, without a content-length.
+        body: Its body.
+    """
+
+    status: int
+    headers: RawHeaders
+    body: bytes
 
 
 class Exchange:
@@ -67,8 +85,8 @@ class Exchange:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    async def run(self, body: bytes | None) -> int:
-        """Make the request and answer the caller; returns the status answered, 0 for a broken one.
+    async def run(self, body: bytes | None) -> None:
+        """Make the request and answer the caller.
 
         Args:
             body: The body when it has been read already; None streams it.
@@ -76,19 +94,54 @@ class Exchange:
         Raises:
             OpenWorkError: ``opencode_unreachable`` when the engine does not answer at all.
         """
-        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._watch)
-        call = self._call
-        data = body if body is not None else (None if self._body_read else self._body())
-        connection = await self._pool.request(call.method, call.target, call.headers, data)
+        connection = await self._request(body)
         try:
             await self._answer(connection)
         except UpstreamError as error:
             # The head is out: only cutting the connection tells the client.
-            logger.warning("the engine broke off its answer to %s: %s", call.path, error)
-            return 0
+            logger.warning("the engine broke off its answer to %s: %s", self._call.path, error)
         finally:
             self._pool.release(connection)
-        return connection.status
+
+    async def fetch(self, body: bytes | None) -> WholeAnswer:
+        """Make the request and read the answer to its end; :meth:`reply` gives it to the caller.
+
+        Raises:
+            OpenWorkError: ``opencode_unreachable``, also for an answer that breaks off or is larger
+                than ``LARGEST_KEPT_ANSWER_BYTES``.
+        """
+        connection = await self._request(body)
+        chunks: list[bytes] = []
+        size = 0
+        try:
+            _refuse_page(connection.headers)
+            async for chunk in connection.chunks():
+                size += len(chunk)
+                if size > LARGEST_KEPT_ANSWER_BYTES:
+                    raise unreachable("its answer is too large")
+                chunks.append(chunk)
+        except UpstreamError as error:
+            raise unreachable(str(error)) from error
+        finally:
+            self._pool.release(connection)
+        headers = returned_headers(connection.headers)
+        kept = [pair for pair in headers if pair[0] != b"content-length"]
+        return WholeAnswer(connection.status, kept, b"".join(chunks))
+
+    async def reply(self, answer: WholeAnswer) -> None:
+        """Give the caller an answer that was read before."""
+        self.answering = True
+        start = {"type": "http.response.start", "status": answer.status}
+        length = (b"content-length", b"%d" % len(answer.body))
+        headers = answer.headers if self._call.method == b"HEAD" else [*answer.headers, length]
+        await self._send({**start, "headers": headers})
+        await self._send({"type": "http.response.body", "body": answer.body})
+
+    async def _request(self, body: bytes | None) -> Connection:
+        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER_S, self._watch)
+        call = self._call
+        data = body if body is not None else (None if self._body_read else self._body())
+        return await self._pool.request(call.method, call.target, call.headers, data)
 
     def close(self) -> None:
         """Stop watching the client."""
@@ -98,9 +151,7 @@ class Exchange:
             self._watcher.cancel()
 
     async def _answer(self, connection: Connection) -> None:
-        if _is_page(connection.headers):
-            # The engine answers unknown paths with its own web page; that is no API answer.
-            raise NOT_FOUND
+        _refuse_page(connection.headers)
         send = self._send
         headers = returned_headers(connection.headers)
         self.answering = True
@@ -114,7 +165,8 @@ class Exchange:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 self._stream.end("client")
-                return
+                # What came so far must not pass for the whole body: wait to be cancelled.
+                await asyncio.get_running_loop().create_future()
             self._body_read = not message.get("more_body", False)
             if message.get("body"):
                 yield message["body"]
@@ -133,8 +185,8 @@ class Exchange:
                 return
 
 
-def _is_page(headers: RawHeaders) -> bool:
-    return any(
-        name.lower() == b"content-type" and value.startswith(b"text/html")
-        for name, value in headers
-    )
+def _refuse_page(headers: RawHeaders) -> None:
+    """The engine answers unknown paths with its own web page; that is no API answer."""
+    for name, value in headers:
+        if name.lower() == b"content-type" and value.lower().startswith(b"text/html"):
+            raise NOT_FOUND

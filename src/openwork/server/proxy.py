@@ -7,24 +7,27 @@ credentials stop here, the engine's are added here. No body is buffered, except 
 
 from __future__ import annotations
 
+import asyncio
 import json
-import os
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from starlette.datastructures import Headers
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.access import authorized
+from openwork.server.auth import Scope as TokenScope
 from openwork.server.auth import require
 from openwork.server.directory_pin import DIRECTORY_HEADER, pin_directory
+from openwork.server.engine_bodies import Bounds, check_body
 from openwork.server.engine_call import EngineCall, announces_body, outgoing_headers
-from openwork.server.engine_policy import canonical_path, check_body, needs_inspection, rule_for
+from openwork.server.engine_policy import canonical_path, needs_inspection, rule_for
 from openwork.server.engine_socket import relay_websocket, require_same_origin
 from openwork.server.errors import NOT_FOUND, send_error
 from openwork.server.exchange import Exchange
 from openwork.server.middleware.mount import split_mount
-from openwork.server.permission_audit import describe_permission, record_reply
+from openwork.server.permission_audit import look_up_permission, record_reply
+from openwork.server.redaction import redact_json
 from openwork.server.streams import OpenStreams
 from openwork.server.upstream import Upstreams
 
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from openwork.server.context import ServerContext
+    from openwork.server.exchange import WholeAnswer
     from openwork.server.registry import Workspace
     from openwork.server.upstream import UpstreamPool
 
@@ -51,6 +55,7 @@ class EngineProxy:
         self._context = context
         self._upstreams = Upstreams()
         self._streams = OpenStreams()
+        self._decisions: set[asyncio.Task[WholeAnswer]] = set()
         context.tokens.on_revoke(self._streams.cut)
 
     def close(self) -> None:
@@ -102,7 +107,7 @@ class EngineProxy:
             path=path,
             method=method.encode(),
             target=(encoded + ("?" + query if query else "")).encode("latin-1"),
-            headers=outgoing_headers(scope["headers"], engine, directory),
+            headers=outgoing_headers(scope["headers"], engine, directory, plain=rule.holds_secrets),
             has_body=announces_body(scope["headers"]),
         )
 
@@ -127,17 +132,44 @@ class EngineProxy:
 
     async def _exchange(self, exchange: Exchange, call: EngineCall, pool: UpstreamPool) -> None:
         rule = call.rule
-        if not rule.is_permission_reply and not needs_inspection(rule, call.actor.scope):
-            await exchange.run(None)
-            return
-        body = await exchange.read_body(INSPECTED_BODY_LIMIT_BYTES)
-        _inspect(call, body)
-        if not rule.is_permission_reply:
+        if rule.holds_secrets and call.actor.scope < TokenScope.OWNER:
+            await self._pass_redacted(exchange)
+        elif rule.is_permission_reply:
+            body = await exchange.read_body(INSPECTED_BODY_LIMIT_BYTES)
+            # A caller who leaves now may have decided already: that must be recorded.
+            decision = asyncio.create_task(self._decide(exchange, call, pool, body))
+            self._decisions.add(decision)
+            decision.add_done_callback(self._decisions.discard)
+            await exchange.reply(await asyncio.shield(decision))
+        elif needs_inspection(rule, call.actor.scope):
+            body = await exchange.read_body(INSPECTED_BODY_LIMIT_BYTES)
+            _inspect(call, body)
             await exchange.run(body)
-            return
-        described = await describe_permission(pool, call)
-        if 0 < await exchange.run(body) < FIRST_ERROR_STATUS:
+        else:
+            await exchange.run(None)
+
+    async def _decide(
+        self, exchange: Exchange, call: EngineCall, pool: UpstreamPool, body: bytes
+    ) -> WholeAnswer:
+        described = await look_up_permission(pool, call)
+        answer = await exchange.fetch(body)
+        if answer.status < FIRST_ERROR_STATUS:
             await record_reply(self._context.audit, call, described, body)
+        return answer
+
+    async def _pass_redacted(self, exchange: Exchange) -> None:
+        answer = await exchange.fetch(None)
+        if answer.body:
+            try:
+                body = redact_json(answer.body)
+            except (ValueError, RecursionError) as error:
+                raise OpenWorkError(
+                    "opencode_request_failed",
+                    "The engine's answer is not JSON, so its secrets cannot be hidden.",
+                    status=502,
+                ) from error
+            answer = replace(answer, body=body)
+        await exchange.reply(answer)
 
 
 def engine_path(scope: Scope) -> tuple[str | None, str] | None:
@@ -156,14 +188,9 @@ def _inspect(call: EngineCall, body: bytes) -> None:
         return
     try:
         parsed: object = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise OpenWorkError("invalid_json", "The body is not valid JSON.", status=400) from error
-    root = call.workspace.path
-
-    def inside(path: str) -> bool:
-        return Path(os.path.realpath(root / path)).is_relative_to(root)
-
-    check_body(call.rule.inspect, parsed, inside)
+    check_body(call.rule.inspect, parsed, Bounds(call.workspace.path))
 
 
 def _unconfigured(message: str) -> OpenWorkError:

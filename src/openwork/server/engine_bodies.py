@@ -1,0 +1,153 @@
+"""What a body for the engine may not hold: lifted permissions, unasked shells, files from outside.
+
+Measured on OpenCode 1.18: ``tools`` and a session's ``permission`` silence its prompts; a command's
+arguments may hold ``!`…``` (a shell) and ``@path`` (a file, relative to the *git root*, or to ``/``
+where there is none); a file part's ``url`` is read whatever spelling of ``file:`` it has.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, cast
+from urllib.parse import unquote
+
+from openwork.common.errors import OpenWorkError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Inspection = Literal["session", "prompt", "command", "location"]
+LONGEST_MENTION = 1024
+MOST_MENTIONS = 50
+# The engine's own pattern ends earlier at dots; ASCII, because JavaScript's \w is.
+_MENTION = re.compile(r"(?<![\w`])@([^\s`,]+)", re.ASCII)
+_NO_FILE = ("data:", "http:", "https:")
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The folder that a body may name files of.
+
+    Attributes:
+        root: The workspace's folder, resolved.
+    """
+
+    root: Path
+
+    def hold(self, path: str) -> bool:
+        """Whether ``path`` (absolute, or relative to the folder) lies under it, links followed."""
+        try:
+            return Path(os.path.realpath(self.root / path)).is_relative_to(self.root)
+        except ValueError:  # a NUL
+            return False
+
+    @property
+    def is_worktree(self) -> bool:
+        """Whether the engine resolves relative mentions here: the folder is a git root itself."""
+        return (self.root / ".git").is_dir()
+
+
+def check_body(inspection: Inspection, body: object, bounds: Bounds) -> None:
+    """Refuse a body that would lift permissions, run a shell unasked, or leave the workspace.
+
+    Args:
+        inspection: What to look for.
+        body: The parsed JSON.
+        bounds: The folder files may come from.
+
+    Raises:
+        OpenWorkError: ``forbidden``, naming the field.
+    """
+    if not isinstance(body, dict):
+        return
+    fields = cast("Mapping[str, Any]", body)
+    if inspection == "location":
+        for name in ("location", "directory"):
+            if fields.get(name) is not None:
+                raise _refused(f"'{name}' is set by OpenWork and cannot be chosen")
+    elif inspection == "session":
+        if _allows(fields.get("permission")):
+            raise _refused("'permission' may not allow tools: only owners lift permission prompts")
+    else:
+        _check_prompt(fields, bounds)
+
+
+def _check_prompt(fields: Mapping[str, Any], bounds: Bounds) -> None:
+    tools = fields.get("tools")
+    if isinstance(tools, dict) and any(cast("dict[str, object]", tools).values()):
+        raise _refused("'tools' may not allow tools: only owners lift permission prompts")
+    arguments = str(fields.get("arguments") or "")
+    # The engine runs !`…` in a command's text, arguments included, without asking.
+    if "!`" in arguments:
+        raise _refused("'arguments' may not hold !`…`: it would run a shell command unasked")
+    _check_mentions(arguments, bounds)
+    for url in _attached(fields.get("parts")):
+        path = file_of(url)
+        if path is not None and not bounds.hold(path):
+            raise _refused(f"the file {url} lies outside the workspace")
+
+
+def _check_mentions(arguments: str, bounds: Bounds) -> None:
+    """The engine reads ``@path`` in a command's text, arguments included, without asking."""
+    mentions = _MENTION.findall(arguments)
+    if len(mentions) > MOST_MENTIONS or any(len(each) > LONGEST_MENTION for each in mentions):
+        raise _refused("'arguments' mentions too many files with @")
+    for mention in mentions:
+        if not mention.startswith("/") and not bounds.is_worktree:
+            raise _refused(
+                f"@{mention} would be looked up outside the workspace: write the whole path"
+            )
+        # The engine may end the path at any sign that is no part of a plain name.
+        ends = [each.start() for each in re.finditer(r"[^\w/-]", mention, re.ASCII)]
+        for path in {mention[:end] for end in [*ends, len(mention)]}:
+            if mention.startswith("~") or not bounds.hold(path):
+                raise _refused(f"the file {mention} lies outside the workspace")
+
+
+def _attached(parts: object) -> list[str]:
+    if not isinstance(parts, list):
+        return []
+    urls: list[str] = []
+    for part in cast("list[object]", parts):
+        url = cast("dict[str, object]", part).get("url") if isinstance(part, dict) else None
+        if isinstance(url, str):
+            urls.append(url)
+    return urls
+
+
+def file_of(url: str) -> str | None:
+    """The absolute path that a file part's ``url`` names, read as browsers and the engine read it.
+
+    None for an address that is no file. What cannot be read with certainty counts as a file, so
+    that it is judged by its path. Source: https://url.spec.whatwg.org (whitespace, backslashes,
+    spellings of the scheme).
+    """
+    plain = re.sub(r"[\t\n\r]", "", url).strip("".join(map(chr, range(33))))
+    if plain.lower().startswith(_NO_FILE):
+        return None
+    scheme, colon, rest = plain.partition(":")
+    path = re.split(r"[?#]", rest if colon and scheme.lower() == "file" else plain)[0]
+    path = path.replace("\\", "/")
+    if path.startswith("//"):
+        path = "/" + path[2:].partition("/")[2]
+    return "/" + unquote(path).lstrip("/")
+
+
+def _allows(ruleset: object) -> bool:
+    """Whether a permission ruleset holds anything but ``deny`` and ``ask``."""
+    if ruleset is None:
+        return False
+    if not isinstance(ruleset, list):
+        return True
+    for each in cast("list[object]", ruleset):
+        action = cast("dict[str, object]", each).get("action") if isinstance(each, dict) else None
+        if action not in {"deny", "ask"}:
+            return True
+    return False
+
+
+def _refused(message: str) -> OpenWorkError:
+    return OpenWorkError("forbidden", f"The request was refused: {message}.", status=403)
