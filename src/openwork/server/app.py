@@ -13,6 +13,7 @@ from openwork.server.middleware.cors import CorsMiddleware
 from openwork.server.middleware.host_check import HostCheckMiddleware
 from openwork.server.middleware.mount import MountMiddleware
 from openwork.server.middleware.request_log import RequestLogMiddleware
+from openwork.server.middleware.unread_body import UnreadBodyMiddleware
 from openwork.server.proxy import EngineProxy
 from openwork.server.routes import approvals, audit, config, engine, events, health, tokens
 from openwork.server.routes import workspaces as workspaces_routes
@@ -74,4 +75,5 @@ def build_app(context: ServerContext) -> ASGIApp:
     names = (*settings.allowed_hosts, machine, f"{machine.partition('.')[0]}.local")
     app: ASGIApp = CorsMiddleware(proxy, settings.cors_origins)
     app = HostCheckMiddleware(app, names)
-    return RequestLogMiddleware(app, enabled=settings.log_requests)
+    app = RequestLogMiddleware(app, enabled=settings.log_requests)
+    return UnreadBodyMiddleware(app)
