@@ -86,7 +86,7 @@ def kill_below(root: int) -> None:
 def _kill(pid: int, number: int) -> None:
     try:
         os.kill(pid, number)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):  # gone, or somebody else's (sudo)
         return
 
 

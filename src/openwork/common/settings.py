@@ -212,8 +212,10 @@ def words(raw: object) -> tuple[str, ...]:
             items = list(json.loads(raw))
         except ValueError:
             raise ValueError("expected a JSON array of strings") from None
+    elif isinstance(raw, str):
+        items = list(re.split(r"[,;]", raw))
     else:
-        items = list(re.split(r"[,;]", str(raw)))
+        raise ValueError("expected a list of strings")  # noqa: TRY004  # what resolve() explains
     if not all(isinstance(item, str) for item in items):
         raise ValueError("expected strings")
     return tuple(item for item in (str(item).strip() for item in items) if item)

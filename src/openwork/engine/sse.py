@@ -27,7 +27,8 @@ class SseParser:
 
     def __init__(self) -> None:
         """Start with nothing read."""
-        self._rest = b""
+        self._rest: list[bytes] = []
+        self._size = 0
         self._data: list[str] = []
         self._event = ""
         self._id: str | None = None
@@ -38,11 +39,14 @@ class SseParser:
         Raises:
             ValueError: A single event is larger than ``MAX_EVENT_BYTES``.
         """
-        self._rest += chunk
-        if len(self._rest) > MAX_EVENT_BYTES:
+        self._rest.append(chunk)
+        self._size += len(chunk)
+        if self._size > MAX_EVENT_BYTES:
             raise ValueError(f"an event is larger than {MAX_EVENT_BYTES} bytes")
-        lines = self._rest.replace(b"\r\n", b"\n").split(b"\n")
-        self._rest = lines.pop()
+        if b"\n" not in chunk:  # a large event arrives in many parts: join them once
+            return []
+        lines = b"".join(self._rest).replace(b"\r\n", b"\n").split(b"\n")
+        self._rest = [lines.pop()]
         events: list[ServerSentEvent] = []
         for line in lines:
             event = self._line(line.decode("utf-8", "replace"))
@@ -66,4 +70,5 @@ class SseParser:
     def _dispatch(self) -> ServerSentEvent | None:
         data, event = self._data, self._event or "message"
         self._data, self._event = [], ""
+        self._size = len(self._rest[0])
         return ServerSentEvent("\n".join(data), event, self._id) if data else None
