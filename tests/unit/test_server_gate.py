@@ -1,0 +1,142 @@
+"""The one way a change takes: scope, approval, body, audit, reload event."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from openwork.common.errors import OpenWorkError
+from openwork.server.approvals import Approvals
+from openwork.server.audit import AuditLog
+from openwork.server.auth import Actor, Scope
+from openwork.server.gate import Gate
+from openwork.server.registry import Workspace
+from openwork.server.reload_events import ReloadEvents, ReloadTrigger
+from openwork.workspace.paths import WorkspaceRoot
+
+COLLABORATOR = Actor("remote", "hash", Scope.COLLABORATOR)
+VIEWER = Actor("remote", "hash", Scope.VIEWER)
+
+
+class Setup:
+    def __init__(self, tmp_path, *, mode="auto", timeout_ms=10_000, read_only=False):
+        self.approvals = Approvals(mode, timeout_ms)
+        self.audit = AuditLog(tmp_path / "data")
+        self.events = ReloadEvents()
+        self.gate = Gate(self.approvals, self.audit, self.events, read_only=read_only)
+        folder = tmp_path / "folder"
+        folder.mkdir(exist_ok=True)
+        self.workspace = Workspace("ws_a", "a", WorkspaceRoot(folder), None)
+        self.path = folder / "f"
+
+    def change(self, actor=COLLABORATOR, **options):
+        return self.gate.change(
+            actor,
+            self.workspace,
+            action="config.patch",
+            summary="Change it",
+            paths=[self.path],
+            reload=("config", ReloadTrigger("config")),
+            **options,
+        )
+
+    async def outcomes(self):
+        return [each["outcome"] for each in await self.audit.tail("ws_a", 10)]
+
+    def reloads(self):
+        return self.events.since("ws_a", 0)
+
+
+async def test_a_change_is_made_recorded_and_announced_in_that_order(tmp_path):
+    setup = Setup(tmp_path)
+    async with setup.change() as change:
+        assert await setup.outcomes() == []
+        assert setup.reloads() == []
+        change.summary = "More exact"
+    newest = (await setup.audit.tail("ws_a", 1))[0]
+    assert newest["outcome"] == "done"
+    assert newest["summary"] == "More exact"
+    assert newest["target"] == str(setup.path)
+    assert newest["timestamp"] == change.recorded_at_ms
+    assert [each["reason"] for each in setup.reloads()] == ["config"]
+
+
+async def test_read_only_comes_first_then_scope_and_neither_asks_anybody(tmp_path):
+    setup = Setup(tmp_path, mode="manual", read_only=True)
+    with pytest.raises(OpenWorkError) as caught:
+        async with setup.change(VIEWER):
+            pytest.fail("the body ran")
+    assert caught.value.code == "read_only"
+    with pytest.raises(OpenWorkError) as caught:
+        async with setup.change(VIEWER, writes=False):
+            pytest.fail("the body ran")
+    assert caught.value.code == "forbidden"
+    assert setup.approvals.list() == []
+
+
+@pytest.mark.parametrize("reply", ["denied", "timeout", "withdrawn"])
+async def test_what_is_not_approved_is_not_made_but_recorded(tmp_path, reply):
+    setup = Setup(tmp_path, mode="manual", timeout_ms=1 if reply == "timeout" else 10_000)
+
+    async def attempt():
+        async with setup.change():
+            pytest.fail("the body ran")
+
+    task = asyncio.create_task(attempt())
+    if reply != "timeout":
+        async with asyncio.timeout(5):
+            while not setup.approvals.list():
+                await asyncio.sleep(0)
+        if reply == "denied":
+            setup.approvals.reply(setup.approvals.list()[0].id, allow=False)
+        else:
+            setup.approvals.withdraw(task)
+    with pytest.raises(OpenWorkError) as caught:
+        await task
+    assert caught.value.code == "write_denied"
+    assert caught.value.details["reason"] == reply
+    assert await setup.outcomes() == [reply]
+    assert setup.reloads() == []
+
+
+async def test_a_body_that_fails_is_recorded_as_failed_and_announces_nothing(tmp_path):
+    setup = Setup(tmp_path)
+    with pytest.raises(RuntimeError, match="no luck"):
+        async with setup.change():
+            raise RuntimeError("no luck")
+    assert await setup.outcomes() == ["failed"]
+    assert setup.reloads() == []
+
+
+async def test_a_change_that_cannot_be_recorded_fails(tmp_path):
+    setup = Setup(tmp_path)
+    (tmp_path / "data").write_text("in the way of the folder")
+    with pytest.raises(OSError, match="data"):
+        async with setup.change():
+            pass
+    assert setup.reloads() == []
+
+
+async def test_bodies_of_a_workspace_run_one_after_another_while_approvals_wait_together(tmp_path):
+    setup = Setup(tmp_path, mode="manual")
+    inside = 0
+    most = 0
+
+    async def change():
+        nonlocal inside, most
+        async with setup.change():
+            inside += 1
+            most = max(most, inside)
+            await asyncio.sleep(0)
+            inside -= 1
+
+    tasks = [asyncio.create_task(change()) for _ in range(5)]
+    async with asyncio.timeout(5):
+        while len(setup.approvals.list()) < 5:
+            await asyncio.sleep(0)
+    for each in setup.approvals.list():
+        setup.approvals.reply(each.id, allow=True)
+    await asyncio.gather(*tasks)
+    assert most == 1
+    assert await setup.outcomes() == ["done"] * 5
