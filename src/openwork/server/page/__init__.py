@@ -11,11 +11,35 @@ from openwork.server.errors import NOT_FOUND, send_error
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+_TYPES = {
+    ".html": b"text/html; charset=utf-8",
+    ".js": b"text/javascript; charset=utf-8",
+    ".css": b"text/css; charset=utf-8",
+    ".svg": b"image/svg+xml",
+}
+_MODULES = (
+    "api.js",
+    "approvals-view.js",
+    "composer-view.js",
+    "connect-view.js",
+    "connection.js",
+    "dom.js",
+    "events.js",
+    "markdown.js",
+    "page.js",
+    "permissions-view.js",
+    "plan-view.js",
+    "sessions-view.js",
+    "suggestions.js",
+    "thread-view.js",
+    "transcript.js",
+    "welcome-view.js",
+    "words.js",
+    "workbench.js",
+)
 _FILES = {
-    "/": ("index.html", b"text/html; charset=utf-8"),
-    "/page.js": ("page.js", b"text/javascript; charset=utf-8"),
-    "/page.css": ("page.css", b"text/css; charset=utf-8"),
-    "/icon.svg": ("icon.svg", b"image/svg+xml"),
+    "/": "index.html",
+    **{f"/{name}": name for name in ("page.css", "icon.svg", *_MODULES)},
 }
 # Only our own files, and connections only to the address the page came from.
 _POLICY = (
@@ -45,11 +69,11 @@ def application() -> ASGIApp:
 
 
 async def _serve(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  # ASGI's shape
-    found = _FILES.get(scope["path"])
-    if scope["type"] != "http" or found is None or scope["method"] not in {"GET", "HEAD"}:
+    name = _FILES.get(scope["path"])
+    if scope["type"] != "http" or name is None or scope["method"] not in {"GET", "HEAD"}:
         await send_error(send, NOT_FOUND)
         return
-    name, kind = found
+    kind = _TYPES[name[name.rindex(".") :]]
     body = _content(name)
     headers = [(b"content-type", kind), (b"content-length", b"%d" % len(body)), *_SECURITY_HEADERS]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
