@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.until import until
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.approvals import ApprovalRequest, Approvals
@@ -18,9 +19,7 @@ def request(workspace="ws_a"):
 
 
 async def waiting(approvals, count=1):
-    async with asyncio.timeout(5):
-        while len(approvals.list()) < count:
-            await asyncio.sleep(0)
+    await until(lambda: len(approvals.list()) >= count)
 
 
 async def test_auto_allows_at_once():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tests.until import until
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.approvals import Approvals
@@ -85,9 +86,7 @@ async def test_what_is_not_approved_is_not_made_but_recorded(tmp_path, reply):
 
     task = asyncio.create_task(attempt())
     if reply != "timeout":
-        async with asyncio.timeout(5):
-            while not setup.approvals.list():
-                await asyncio.sleep(0)
+        await until(setup.approvals.list)
         if reply == "denied":
             setup.approvals.reply(setup.approvals.list()[0].id, allow=False)
         else:
@@ -132,9 +131,7 @@ async def test_bodies_of_a_workspace_run_one_after_another_while_approvals_wait_
             inside -= 1
 
     tasks = [asyncio.create_task(change()) for _ in range(5)]
-    async with asyncio.timeout(5):
-        while len(setup.approvals.list()) < 5:
-            await asyncio.sleep(0)
+    await until(lambda: len(setup.approvals.list()) == 5)
     for each in setup.approvals.list():
         setup.approvals.reply(each.id, allow=True)
     await asyncio.gather(*tasks)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import stat
 
 import pytest
@@ -76,7 +75,7 @@ def test_what_cannot_be_written_was_not_issued_or_revoked(tmp_path):
     path = folder / "tokens.json"
     store = TokenStore(path)
     token, secret = store.issue(Scope.OWNER)
-    os.rename(folder, tmp_path / "away")
+    folder.rename(tmp_path / "away")
     folder.write_text("not a folder")
     with pytest.raises(OSError, match="store"):
         store.issue(Scope.VIEWER)

@@ -83,16 +83,25 @@ def _check_prompt(fields: Mapping[str, Any], bounds: Bounds) -> None:
     # The engine runs !`…` in a command's text, arguments included, without asking.
     if "!`" in arguments:
         raise _refused("'arguments' may not hold !`…`: it would run a shell command unasked")
-    _check_mentions(arguments, bounds)
+    check_mentions(arguments, bounds)
     for url in _attached(fields.get("parts")):
         path = file_of(url)
         if path is not None and not bounds.hold(path):
             raise _refused(f"the file {url} lies outside the workspace")
 
 
-def _check_mentions(arguments: str, bounds: Bounds) -> None:
-    """The engine reads ``@path`` in a command's text, arguments included, without asking."""
-    mentions = _MENTION.findall(arguments)
+def check_mentions(text: str, bounds: Bounds, *, own: frozenset[str] = frozenset()) -> None:
+    """Refuse a command's text that names files outside: the engine reads ``@path`` unasked.
+
+    Args:
+        text: The arguments, or the whole text with them.
+        bounds: The folder files may come from.
+        own: Mentions, with their ``@``, that stand in the command itself.
+
+    Raises:
+        OpenWorkError: ``forbidden``.
+    """
+    mentions = [each for each in _MENTION.findall(text) if "@" + each not in own]
     if len(mentions) > MOST_MENTIONS or any(len(each) > LONGEST_MENTION for each in mentions):
         raise _refused("'arguments' mentions too many files with @")
     for mention in mentions:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import re
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from openwork.common.errors import OpenWorkError
 from openwork.engine.describe import describe_permission
 from openwork.server.audit import AuditRecord
+from openwork.server.engine_lookup import look_up
 
 if TYPE_CHECKING:
     from openwork.server.audit import AuditLog
     from openwork.server.engine_call import EngineCall
     from openwork.server.upstream import UpstreamPool
 
-LOOKUP_TIMEOUT_S = 2.0
 _VERBS = {"once": "Allowed once", "always": "Allowed from now on", "reject": "Refused"}
 
 logger = logging.getLogger(__name__)
@@ -30,19 +29,9 @@ async def look_up_permission(pool: UpstreamPool, call: EngineCall) -> str:
     when the engine does not tell.
     """
     request_id = _request_id(call.path)
-    wanted = {b"authorization", b"x-opencode-directory"}
-    headers = [pair for pair in call.headers if pair[0] in wanted]
     try:
-        async with asyncio.timeout(LOOKUP_TIMEOUT_S):
-            query = call.target.partition(b"?")[2]  # it may choose another folder
-            target = b"/permission?" + query if query else b"/permission"
-            connection = await pool.request(b"GET", target, headers)
-            try:
-                raw = b"".join([chunk async for chunk in connection.chunks()])
-            finally:
-                pool.release(connection)
-        waiting: list[dict[str, Any]] = _objects(json.loads(raw))
-    except (OpenWorkError, TimeoutError, OSError, ValueError) as error:
+        waiting = await look_up(pool, call, b"/permission")
+    except OpenWorkError as error:
         logger.warning("cannot look up permission %s: %s", request_id, error)
         return request_id
     for each in waiting:
@@ -66,14 +55,6 @@ async def record_reply(audit: AuditLog, call: EngineCall, described: str, body: 
             "denied" if reply == "reject" else "done",
         )
     )
-
-
-def _objects(value: object) -> list[dict[str, Any]]:
-    """The objects in a JSON list; the engine answers an error with one object instead."""
-    if not isinstance(value, list):
-        return []
-    found = cast("list[object]", value)
-    return [cast("dict[str, Any]", each) for each in found if isinstance(each, dict)]
 
 
 def _request_id(path: str) -> str:

@@ -21,6 +21,8 @@ from openwork.server.auth import require
 from openwork.server.directory_pin import DIRECTORY_HEADER, pin_directory
 from openwork.server.engine_bodies import Bounds, check_body
 from openwork.server.engine_call import EngineCall, announces_body, outgoing_headers
+from openwork.server.engine_commands import check_command
+from openwork.server.engine_lookup import look_up
 from openwork.server.engine_policy import canonical_path, needs_inspection, rule_for
 from openwork.server.engine_socket import relay_websocket, require_same_origin
 from openwork.server.errors import NOT_FOUND, send_error
@@ -143,7 +145,9 @@ class EngineProxy:
             await exchange.reply(await asyncio.shield(decision))
         elif needs_inspection(rule, call.actor.scope):
             body = await exchange.read_body(INSPECTED_BODY_LIMIT_BYTES)
-            _inspect(call, body)
+            fields = _inspect(call, body)
+            if rule.inspect == "command":
+                await _inspect_command(call, pool, fields)
             await exchange.run(body)
         else:
             await exchange.run(None)
@@ -161,7 +165,7 @@ class EngineProxy:
         answer = await exchange.fetch(None)
         if answer.body:
             try:
-                body = redact_json(answer.body)
+                body = await asyncio.to_thread(redact_json, answer.body)
             except (ValueError, RecursionError) as error:
                 raise OpenWorkError(
                     "opencode_request_failed",
@@ -183,14 +187,26 @@ def engine_path(scope: Scope) -> tuple[str | None, str] | None:
     return None
 
 
-def _inspect(call: EngineCall, body: bytes) -> None:
+def _inspect(call: EngineCall, body: bytes) -> dict[str, object]:
+    """Check the body; its fields."""
     if call.rule.inspect is None or not body:
-        return
+        return {}
     try:
         parsed: object = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise OpenWorkError("invalid_json", "The body is not valid JSON.", status=400) from error
     check_body(call.rule.inspect, parsed, Bounds(call.workspace.path))
+    return cast("dict[str, object]", parsed) if isinstance(parsed, dict) else {}
+
+
+async def _inspect_command(
+    call: EngineCall, pool: UpstreamPool, fields: Mapping[str, object]
+) -> None:
+    arguments = str(fields.get("arguments") or "")
+    for each in await look_up(pool, call, b"/command"):
+        if each.get("name") == fields.get("command"):
+            bounds = Bounds(call.workspace.path)
+            check_command(str(each.get("template") or ""), arguments, bounds)
 
 
 def _unconfigured(message: str) -> OpenWorkError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import cast
 
 HIDDEN = "***"
@@ -40,10 +41,17 @@ def redact(value: object, *, hide: bool = False) -> object:
         return [redact(each, hide=hide) for each in cast("list[object]", value)]
     if not isinstance(value, str):
         return value
-    return HIDDEN if hide and value else _USER_IN_URL.sub(rf"\1{HIDDEN}@", value)
+    if hide and value:
+        return HIDDEN
+    return _USER_IN_URL.sub(rf"\1{HIDDEN}@", value) if "://" in value else value
 
 
 def _hides(key: str, value: object) -> bool:
     if key.lower() in _HOLDERS:
         return isinstance(value, dict)  # a provider's "env" is a list of variables' names
+    return _names_a_secret(key)
+
+
+@lru_cache(maxsize=4096)
+def _names_a_secret(key: str) -> bool:
     return _SECRET.fullmatch(key) is not None

@@ -108,17 +108,18 @@ def _now_ms() -> int:
 def _read(path: Path, value: dict[str, Any] | None) -> list[IssuedToken]:
     if value is None:
         return []
-    try:
-        raw: object = value["tokens"]
-        if not isinstance(raw, list):
-            raise TypeError(type(raw))
-        return [_record(each) for each in cast("list[dict[str, Any]]", raw)]
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise OpenWorkError(
-            "file_damaged",
-            f"{path} is damaged: it does not hold a list of tokens",
-            hint="Repair the file, or move it away (every issued token stops working).",
-        ) from error
+    cause: Exception | None = None
+    raw: object = value.get("tokens")
+    if isinstance(raw, list):
+        try:
+            return [_record(each) for each in cast("list[dict[str, Any]]", raw)]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            cause = error
+    raise OpenWorkError(
+        "file_damaged",
+        f"{path} is damaged: it does not hold a list of tokens",
+        hint="Repair the file, or move it away (every issued token stops working).",
+    ) from cause
 
 
 def _record(raw: dict[str, Any]) -> IssuedToken:

@@ -135,7 +135,7 @@ class Connection(asyncio.Protocol):
         if self._parser is None:
             return
         status = self._parser.get_status_code()
-        if 100 <= status < 200:  # noqa: PLR2004  # informational: the real answer follows
+        if 100 <= status < 200:  # informational: the real answer follows
             self.headers = []
             return
         self.status = status
