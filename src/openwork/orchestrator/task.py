@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from openwork.engine.models import Event, Message, Todo
 
 CONNECT_TIMEOUT_S = 15.0
+INTERRUPTED = "the engine was restarted in the middle of the task"
+# A tool call only moves forward; an older state can arrive late after a reconnection.
+_STEP_ORDER = {"pending": 0, "running": 1, "completed": 2, "error": 2}
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,9 @@ class TaskRun:
     _states: dict[str, str] = field(default_factory=dict[str, str])
     _family: dict[str, bool] = field(default_factory=dict[str, bool])
     _answered: set[str] = field(default_factory=set[str])
+    # Text parts with a gap: the engine keeps a part's text only once it is whole, so pieces that
+    # come after an interruption cannot be put in their place; its end brings all of it.
+    _with_gap: set[str] = field(default_factory=set[str])
     _earlier: frozenset[str] = frozenset()
     _busy: bool = False
     _error: str | None = None
@@ -132,13 +138,14 @@ class TaskRun:
         """Fail when the first event does not come: the host is not there."""
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                yield await anext(stream)
+                first = await anext(stream)
         except TimeoutError:
             raise OpenWorkError(
                 "engine_unreachable",
                 f"{self.client.base_url} sends no events.",
                 hint="Check the host with: openwork status",
             ) from None
+        yield first
         async for event in stream:
             yield event
 
@@ -149,20 +156,24 @@ class TaskRun:
                 yield found
         elif self._session_of(properties) != self.session_id:
             return
-        elif event.type == "message.updated":
-            self._note_message(properties.get("info") or {})
-        elif event.type == "message.part.delta":
-            for found in self._delta(properties):
-                yield found
-        elif event.type == "message.part.updated":
-            for found in self._part(properties.get("part") or {}):
-                yield found
         elif event.type == "todo.updated":
             yield Plan(await self.client.todos(self.session_id))
-        elif event.type == "session.error":
-            self._error = error_text(properties.get("error"))
         elif event.type == "session.idle":
             yield Finished(self._error)
+        else:
+            for found in self._of_message(event.type, properties):
+                yield found
+
+    def _of_message(self, kind: str, properties: dict[str, Any]) -> list[TaskEvent]:
+        if kind == "message.part.delta":
+            return self._delta(properties)
+        if kind == "message.part.updated":
+            return self._part(properties.get("part") or {})
+        if kind == "message.updated":
+            self._note_message(properties.get("info") or {})
+        elif kind == "session.error":
+            self._error = error_text(properties.get("error"))
+        return []
 
     @staticmethod
     def _session_of(properties: dict[str, Any]) -> str | None:
@@ -180,7 +191,8 @@ class TaskRun:
 
     def _delta(self, properties: dict[str, Any]) -> list[TaskEvent]:
         part_id, delta = str(properties.get("partID")), str(properties.get("delta") or "")
-        wanted = properties.get("field") == "text" and part_id in self._printed
+        known = part_id in self._printed and part_id not in self._with_gap
+        wanted = properties.get("field") == "text" and known
         if not wanted or not delta:
             return []
         self._printed[part_id] += len(delta)
@@ -199,7 +211,8 @@ class TaskRun:
             return []
         state: dict[str, Any] = part.get("state") or {}
         status = str(state.get("status"))
-        if self._states.get(part_id) == status:
+        earlier = self._states.get(part_id)
+        if earlier and _STEP_ORDER.get(status, 0) <= _STEP_ORDER.get(earlier, 0):
             return []
         self._states[part_id] = status
         tool = str(part.get("tool"))
@@ -213,7 +226,12 @@ class TaskRun:
             return
         self._answered.add(request.id)
         answer = await self.ask(request)
-        await self.client.reply_permission(request.id, answer.reply, answer.message)
+        try:
+            await self.client.reply_permission(request.id, answer.reply, answer.message)
+        except OpenWorkError as error:
+            if not _is_gone(error):
+                raise
+            return  # another client was faster
         yield Permission(request, answer)
 
     async def _is_ours(self, session_id: str) -> bool:
@@ -227,17 +245,19 @@ class TaskRun:
 
     async def _catch_up(self) -> AsyncGenerator[TaskEvent]:
         """After an interruption: what was missed, from the engine's state."""
-        for message in await self.client.messages(self.session_id):
-            if message.info.id in self._earlier:
-                continue
+        messages = await self.client.messages(self.session_id)
+        ours = [each for each in messages if each.info.id not in self._earlier]
+        for message in ours:
             for found in self._replay(message):
                 yield found
+        self._with_gap.update(self._printed)
         for request in await self.client.permissions():
             async for found in self._permission(request):
                 yield found
         status = (await self.client.session_statuses()).get(self.session_id, {"type": "idle"})
         if status.get("type") == "idle":
-            yield Finished(self._error)
+            whole = bool(ours) and _is_whole(ours[-1])
+            yield Finished(self._error or (None if whole else INTERRUPTED))
 
     def _replay(self, message: Message) -> list[TaskEvent]:
         self._note_message(message.info.model_dump(by_alias=True))
@@ -245,6 +265,18 @@ class TaskRun:
         for part in message.parts:
             found += self._part(part.model_dump(by_alias=True))
         return found
+
+
+def _is_gone(error: OpenWorkError) -> bool:
+    details: object = error.details
+    return isinstance(details, dict) and cast("dict[str, Any]", details).get("status") == 404
+
+
+def _is_whole(message: Message) -> bool:
+    """Whether the engine has come to the end of its answer."""
+    time: object = (message.info.model_extra or {}).get("time")
+    completed = isinstance(time, dict) and "completed" in time
+    return message.info.role == "assistant" and completed
 
 
 def error_text(error: object) -> str:
