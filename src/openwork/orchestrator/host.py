@@ -30,11 +30,12 @@ from openwork.orchestrator.services import (
     server_environment,
 )
 from openwork.orchestrator.supervisor import Supervisor
-from openwork.workspace.config import ensure_config
+from openwork.workspace.config import ensure_config, read_config
 from openwork.workspace.paths import WorkspaceRoot
 
 if TYPE_CHECKING:
     import socket
+    from pathlib import Path
     from types import TracebackType
 
     from openwork.engine.locate import EngineBinary
@@ -189,7 +190,9 @@ class Host:
         Raises:
             OpenWorkError: ``workspace_mismatch``, or what the engine answers through the server.
         """
-        access = Access(token=ready.credentials.owner)
+        credentials = ready.credentials
+        # A read-only host issues no owner token.
+        access = Access(token=credentials.owner or credentials.collaborator)
         async with ServerApi(ready.server_url, access) as api:
             served = [each["id"] for each in await api.workspaces()]
             if ready.workspace_id not in served:
@@ -258,14 +261,18 @@ def _prepare(settings: HostSettings) -> None:
             raise PermissionError(13, "it cannot be read and written", str(workspace))
         if not any(workspace.glob("opencode.json*")) and not settings.read_only:
             ensure_config(WorkspaceRoot(workspace))
+        _warn_of_damaged_config(workspace)
     except OSError as error:
+        in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+        reason = "it is no folder" if in_the_way else error.strerror or error
         raise OpenWorkError(
             "workspace_unusable",
-            f"Cannot work in {workspace}: {error.strerror or error}",
+            f"Cannot work in {workspace}: {reason}",
             hint=f"Check the folder and its permissions: ls -ld {workspace}",
         ) from error
     try:
-        ensure_private_dir(data_dir)
+        if not ensure_private_dir(data_dir).is_dir():
+            raise NotADirectoryError(20, "it is no folder", str(data_dir))
     except OSError as error:
         raise OpenWorkError(
             "data_dir_unusable",
@@ -274,6 +281,14 @@ def _prepare(settings: HostSettings) -> None:
         ) from error
     if settings.demo:
         lay_out(workspace)
+
+
+def _warn_of_damaged_config(workspace: Path) -> None:
+    """Say which file the engine will refuse: the host is useful for repairing it, so it starts."""
+    try:
+        read_config(WorkspaceRoot(workspace))
+    except OpenWorkError as error:
+        logger.warning("%s The engine refuses this workspace until it is repaired.", error.message)
 
 
 def _listen(settings: HostSettings) -> socket.socket:
