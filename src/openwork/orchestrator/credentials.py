@@ -31,20 +31,24 @@ class Credentials:
     owner: str = ""
 
 
+def credentials_path(data_dir: Path) -> Path:
+    """The file of a data folder's tokens."""
+    return data_dir / "credentials.json"
+
+
 def load_credentials(data_dir: Path, *, collaborator: str = "", host: str = "") -> Credentials:
     """The kept tokens; ones given by the user win and are not kept.
 
     Raises:
         OpenWorkError: ``file_damaged``.
     """
-    path = data_dir / "credentials.json"
-    kept = read_json_object(path) or {}
+    kept = read_json_object(credentials_path(data_dir)) or {}
     credentials = Credentials(
         str(kept.get("collaboratorToken") or new_access_token()),
         str(kept.get("hostToken") or new_access_token()),
         str(kept.get("ownerToken") or ""),
     )
-    if not kept:
+    if not (kept.get("collaboratorToken") and kept.get("hostToken")):
         save_credentials(data_dir, credentials)
     credentials = Credentials(
         collaborator or credentials.collaborator, host or credentials.host, credentials.owner
@@ -57,7 +61,7 @@ def load_credentials(data_dir: Path, *, collaborator: str = "", host: str = "") 
 def save_credentials(data_dir: Path, credentials: Credentials) -> None:
     """Keep the tokens."""
     write_private_json(
-        data_dir / "credentials.json",
+        credentials_path(data_dir),
         {
             "collaboratorToken": credentials.collaborator,
             "hostToken": credentials.host,

@@ -1,8 +1,8 @@
 """What runs now: one private file a run, so that commands find the host and orphans are swept.
 
-File: ``<data dir>/run/<run id>.json`` (0600): ``{runId, pid, startedAt, workspace, workspaceId, url,
-connectUrl, token, ownerToken, hostToken, children [{name, pid, startedAt}]}``; ``startedAt`` is the
-process's start in seconds since the epoch, which tells a process from a later one of the same id.
+File: ``<data dir>/run/<run id>.json`` (0600): ``{runId, pid, startedAt, workspace, workspaceId,
+url, connectUrl, token, ownerToken, hostToken, children [{name, pid, startedAt}]}``. ``startedAt``
+is when a process started, seconds since the epoch: it tells it from a later one of its id.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from openwork.common.errors import OpenWorkError
 from openwork.common.files import read_json_object, write_private_json
 from openwork.common.process import end_tree
 
@@ -108,7 +109,7 @@ def read_runs(run_dir: Path) -> list[HostRun]:
     Raises:
         OpenWorkError: ``file_damaged`` for a file that cannot be read.
     """
-    runs = [_parse(read_json_object(path) or {}) for path in sorted(run_dir.glob("*.json"))]
+    runs = [run for path in sorted(run_dir.glob("*.json")) if (run := _read(path)) is not None]
     return sorted(runs, key=lambda run: run.started_at, reverse=True)
 
 
@@ -143,6 +144,19 @@ def _carries(pid: int, run_id: str) -> bool:
     with contextlib.suppress(psutil.Error):
         return psutil.Process(pid).environ().get("OPENWORK_RUN_ID") == run_id
     return False
+
+
+def _read(path: Path) -> HostRun | None:
+    """The run in ``path``; None when its host has just ended."""
+    raw = read_json_object(path)
+    try:
+        return None if raw is None else _parse(raw)
+    except (TypeError, ValueError, AttributeError) as error:
+        raise OpenWorkError(
+            "file_damaged",
+            f"{path} is damaged: it records no running host ({error})",
+            hint="Move it away. Nothing was changed.",
+        ) from error
 
 
 def _parse(raw: dict[str, Any]) -> HostRun:
