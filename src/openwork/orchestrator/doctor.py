@@ -12,14 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from openwork.common.errors import OpenWorkError
+from openwork.common.files import read_json_object
 from openwork.common.net import listen, port_holder
 from openwork.engine.install import engine_path
+from openwork.engine.locate import EngineRequest, places
 from openwork.engine.npm import find_clients
 from openwork.engine.pin import pin_for
 from openwork.engine.platforms import this_machine
 from openwork.engine.probe import engine_version
 from openwork.engine.receipt import verify_engine
 from openwork.orchestrator import runs
+from openwork.orchestrator.credentials import credentials_path
 from openwork.workspace.config import read_config
 from openwork.workspace.paths import WorkspaceRoot
 
@@ -63,13 +66,11 @@ async def examine(settings: HostSettings) -> list[Finding]:
         lambda: _writable("data", "Data folder", settings.data_dir),
         lambda: _writable("workspace", "Workspace", settings.workspace),
         lambda: _config(settings.workspace),
+        lambda: _tokens(settings.data_dir),
         lambda: _port(settings),
         lambda: _running(settings.run_dir),
     ]
-    findings: list[Finding] = []
-    for check in checks:
-        findings.append(await asyncio.to_thread(check))
-    return findings
+    return [await asyncio.to_thread(check) for check in checks]
 
 
 def _python() -> Finding:
@@ -92,9 +93,15 @@ def _system() -> Finding:
 
 def _engine(settings: HostSettings) -> Finding:
     title = "Engine (OpenCode)"
-    if settings.opencode_bin is not None:
-        return _external_engine(settings, title)
+    request = EngineRequest(
+        sidecar_dir=settings.sidecar_dir,
+        explicit=settings.opencode_bin,
+        source=settings.opencode_source,
+        allow_external=settings.allow_external,
+    )
     try:
+        if not {"sidecar", "download"} & set(places(request)):
+            return _external_engine(settings.opencode_bin or Path("opencode"), title)
         pin = pin_for(this_machine().target)
     except OpenWorkError as error:
         return Finding("engine", title, "failed", error.message, error.hint)
@@ -115,16 +122,11 @@ def _engine(settings: HostSettings) -> Finding:
     )
 
 
-def _external_engine(settings: HostSettings, title: str) -> Finding:
-    binary = settings.opencode_bin
-    found = shutil.which(str(binary))
+def _external_engine(binary: Path, title: str) -> Finding:
+    found = shutil.which(binary.expanduser())
     if found is None:
         return Finding(
             "engine", title, "failed", f"{binary} is no program", "Check --opencode-bin."
-        )
-    if not settings.allow_external:
-        return Finding(
-            "engine", title, "failed", f"{binary} is not OpenWork's own", "Add --allow-external."
         )
     try:
         version = asyncio.run(engine_version(Path(found), os.environ, own_home=False))
@@ -188,6 +190,15 @@ def _config(workspace: Path) -> Finding:
     return Finding("config", title, "ok", f"opencode.json(c) in {workspace} can be read")
 
 
+def _tokens(data_dir: Path) -> Finding:
+    title, path = "Kept tokens", credentials_path(data_dir)
+    try:
+        kept = read_json_object(path)
+    except OpenWorkError as error:
+        return Finding("tokens", title, "failed", error.message, error.hint)
+    return Finding("tokens", title, "ok", "none yet" if kept is None else str(path))
+
+
 def _port(settings: HostSettings) -> Finding:
     host, port = settings.openwork_host, settings.openwork_port
     try:
@@ -205,6 +216,6 @@ def _running(run_dir: Path) -> Finding:
     try:
         found = [run for run in runs.read_runs(run_dir) if run.alive]
     except OpenWorkError as error:
-        return Finding("running", title, "warning", error.message, error.hint)
+        return Finding("running", title, "failed", error.message, error.hint)
     named = "; ".join(f"{run.workspace} at {run.url}" for run in found)
     return Finding("running", title, "ok", named or "none")
