@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from openwork.engine.locate import EngineSource
 
 DEFAULT_SERVER_PORT = 8787
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 ENGINE_LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
 
 WORKSPACE: Setting[str] = s.Setting(
@@ -66,7 +68,7 @@ OPENCODE_SOURCE: Setting[EngineSource] = s.Setting(
     "opencode_source",
     parse_source,
     "auto",
-    "Where the engine may come from: installed already (bundled), installed or downloaded, outside.",
+    "Where the engine may come from: installed before (bundled), installed or downloaded, outside.",
     env=("OPENWORK_OPENCODE_SOURCE",),
     choices=("auto", "bundled", "downloaded", "external"),
 )
@@ -257,6 +259,12 @@ def load(
             f"{resolved.get(OPENCODE_HOST)}.",
             hint="Use --remote-access to let others reach the OpenWork server.",
         )
+    run_id = resolved.get(RUN_ID)
+    if run_id and not _RUN_ID.fullmatch(run_id):
+        raise UsageError(
+            f"{resolved.origins[RUN_ID.name]}: {run_id!r} is not allowed: it names a file.",
+            hint="Use up to 100 letters, digits, '-', '_' and '.'.",
+        )
     binary = resolved.get(OPENCODE_BIN)
     return HostSettings(
         workspace=workspace,
@@ -282,7 +290,7 @@ def load(
         log_format=resolved.get(LOG_FORMAT),
         color=resolved.get(COLOR),
         verbose=resolved.get(VERBOSE),
-        run_id=resolved.get(RUN_ID) or new_id(),
+        run_id=run_id or new_id(),
         demo=demo_dir is not None,
         resolved=resolved,
     )
