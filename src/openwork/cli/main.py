@@ -59,9 +59,13 @@ def main() -> None:
     if arguments in (["--version"], ["-V"]):
         sys.stdout.write(f"openwork {__version__}\n")
         return
-    from openwork.cli.run_command import run_command
+    try:
+        from openwork.cli.run_command import run_command
 
-    sys.exit(run_command(build(), arguments, name="openwork"))
+        status = run_command(build(), arguments, name="openwork")
+    except KeyboardInterrupt:  # while modules were loaded
+        status = 130
+    sys.exit(status)
 
 
 if __name__ == "__main__":

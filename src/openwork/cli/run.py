@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import sys
-import tempfile
 from contextlib import AsyncExitStack
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from openwork.cli.target import HostTarget, find_target, local_run
+from openwork.cli.demo_folder import demo_folder
+from openwork.cli.target import HostTarget, find_target, local_run, named_url
 from openwork.common.errors import OpenWorkError
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+    from openwork.orchestrator.host import Host
     from openwork.orchestrator.task import Ask
+
+ABORT_TIMEOUT_S = 5.0
 
 
 @click.command()
@@ -52,39 +56,41 @@ def run(**options: Any) -> int:  # noqa: ANN401
     from openwork.common import log
 
     log.configure("openwork-run", color=False)
-    demo_dir = Path(tempfile.mkdtemp(prefix="openwork-demo-")) if options["demo"] else None
-    try:
-        return asyncio.run(until_stopped(_run(options, demo_dir), stopped_status=1))
-    finally:
-        if demo_dir is not None:
-            shutil.rmtree(demo_dir, ignore_errors=True)
+    return asyncio.run(until_stopped(_run(options), stopped_status=1))
 
 
-async def _run(options: dict[str, Any], demo_dir: Path | None) -> int:
-    async with AsyncExitStack() as stack:
-        target = await _target(options, demo_dir, stack)
-        return await _task(target, options)
-
-
-async def _target(
-    options: dict[str, Any], demo_dir: Path | None, stack: AsyncExitStack
-) -> HostTarget:
-    """The named host, the one running on the folder, or a temporary one on it."""
-    workspace: str = options["workspace"] or str(Path.cwd())
-    named = options["openwork_url"] or os.environ.get("OPENWORK_URL")
-    if demo_dir is None and (named or local_run(options["data_dir"], workspace)):
-        return find_target(
-            url=options["openwork_url"],
-            token=options["token"],
-            data_dir=options["data_dir"],
-            workspace=workspace,
+async def _run(options: dict[str, Any]) -> int:
+    """Work on the named host, the one running on the folder, or a temporary one on it."""
+    workspace: str = options["workspace"] or os.getcwd()  # noqa: PTH109  # no await between
+    url = named_url(options["openwork_url"])
+    if not options["demo"] and (url or local_run(options["data_dir"], workspace)):
+        target = find_target(
+            url=url, token=options["token"], data_dir=options["data_dir"], workspace=workspace
         )
-    return await _temporary_host(options, demo_dir, stack)
+        return await _task(target, options)
+    async with AsyncExitStack() as stack:
+        demo_dir = stack.enter_context(demo_folder(wanted=options["demo"]))
+        host, target = await _temporary_host(options, demo_dir, stack)
+        return await _while_up(host, _task(target, options))
+
+
+async def _while_up(host: Host, work: Coroutine[Any, Any, int]) -> int:
+    """Do ``work`` while ``host`` is kept up; a host that does not stay up ends it."""
+    task, watcher = asyncio.create_task(work), asyncio.create_task(host.watch())
+    try:
+        await asyncio.wait({task, watcher}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            watcher.result()
+        return await task
+    finally:
+        for each in (task, watcher):
+            each.cancel()
+        await asyncio.gather(task, watcher, return_exceptions=True)
 
 
 async def _temporary_host(
     options: dict[str, Any], demo_dir: Path | None, stack: AsyncExitStack
-) -> HostTarget:
+) -> tuple[Host, HostTarget]:
     import logging
 
     from openwork.cli.progress_bar import report_progress
@@ -100,11 +106,10 @@ async def _temporary_host(
     click.echo(f"Starting a temporary host on {where} …", err=True)
     host = await stack.enter_async_context(Host(settings, report_progress()))
     ready = await host.start()
-    watcher = asyncio.create_task(host.watch())
-    stack.callback(watcher.cancel)
-    return HostTarget(
+    token = ready.credentials.owner or ready.credentials.collaborator
+    return host, HostTarget(
         ready.server_url,
-        ready.credentials.owner or ready.credentials.collaborator,
+        token,
         ready.credentials.host,
         ready.workspace_id,
         str(settings.workspace),
@@ -136,8 +141,9 @@ async def _task(target: HostTarget, options: dict[str, Any]) -> int:
                 printer.show(event)
                 if isinstance(event, Finished):
                     return 0 if event.error is None else 1
-        except asyncio.CancelledError:
-            await asyncio.shield(client.abort(session_id))
+        except (asyncio.CancelledError, click.Abort):
+            async with asyncio.timeout(ABORT_TIMEOUT_S):
+                await client.abort(session_id)
             raise
     return 1
 

@@ -6,15 +6,14 @@ import asyncio
 import json
 import logging
 import os
-import shutil
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from openwork.cli.demo_folder import demo_folder
 from openwork.cli.options import settings_options
+from openwork.cli.stopping import until_stopped
 from openwork.orchestrator.settings import TABLE, load
 
 if TYPE_CHECKING:
@@ -72,14 +71,17 @@ def serve(**options: Any) -> int:  # noqa: ANN401
 
 
 def _run_host(options: dict[str, Any], *, for_a_person: bool) -> int:
+    return asyncio.run(until_stopped(_settle_and_host(options, for_a_person=for_a_person)))
+
+
+async def _settle_and_host(options: dict[str, Any], *, for_a_person: bool) -> int:
     from openwork.common import log
 
     demo: bool = options.pop("demo")
     as_json: bool = options.pop("as_json")
     with_events: bool = options.pop("check_events")
     check: bool = options.pop("check") or with_events
-    demo_dir = Path(tempfile.mkdtemp(prefix="openwork-demo-")) if demo else None
-    try:
+    with demo_folder(wanted=demo) as demo_dir:
         settings = load(options, os.environ, demo_dir=demo_dir)
         color = settings.color
         if color is None:
@@ -94,33 +96,24 @@ def _run_host(options: dict[str, Any], *, for_a_person: bool) -> int:
         if for_a_person and settings.log_format == "pretty" and not settings.verbose:
             logging.getLogger().setLevel(logging.WARNING)
         qr = for_a_person and sys.stdout.isatty()
-        return asyncio.run(
-            _host(settings, as_json=as_json, qr=qr, check=check, with_events=with_events)
-        )
-    finally:
-        if demo_dir is not None:
-            shutil.rmtree(demo_dir, ignore_errors=True)
+        return await _host(settings, as_json=as_json, qr=qr, check=check, with_events=with_events)
 
 
 async def _host(
     settings: HostSettings, *, as_json: bool, qr: bool, check: bool, with_events: bool
 ) -> int:
     from openwork.cli.progress_bar import report_progress
-    from openwork.cli.stopping import until_stopped
     from openwork.orchestrator.host import Host
 
-    async def work() -> int:
-        async with Host(settings, report_progress()) as host:
-            ready = await host.start()
-            if check:
-                return await _check(ready, as_json=as_json, with_events=with_events)
-            text = json.dumps(ready.payload(), indent=2) if as_json else ready.text(qr=qr)
-            click.echo(text)
-            sys.stdout.flush()
-            await host.watch()
-        return 0
-
-    return await until_stopped(work())
+    async with Host(settings, report_progress()) as host:
+        ready = await host.start()
+        if check:
+            return await _check(ready, as_json=as_json, with_events=with_events)
+        text = json.dumps(ready.payload(), indent=2) if as_json else ready.text(qr=qr)
+        click.echo(text)
+        sys.stdout.flush()
+        await host.watch()
+    return 0
 
 
 async def _check(ready: ReadyHost, *, as_json: bool, with_events: bool) -> int:

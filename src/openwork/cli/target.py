@@ -37,6 +37,11 @@ def local_run(data_dir: str | None, workspace: str | None = None) -> HostRun | N
     return find_run(Path(os.path.realpath(folder.expanduser())) / "run", wanted)
 
 
+def named_url(url: str | None) -> str | None:
+    """The host named with an option or a variable, None when none is."""
+    return url or os.environ.get("OPENWORK_URL") or os.environ.get("OPENWORK_SERVER_URL")
+
+
 def find_target(
     *,
     url: str | None,
@@ -52,7 +57,7 @@ def find_target(
     """
     token = token or os.environ.get("OPENWORK_TOKEN") or ""
     host_token = host_token or os.environ.get("OPENWORK_HOST_TOKEN") or ""
-    url = url or os.environ.get("OPENWORK_URL") or os.environ.get("OPENWORK_SERVER_URL")
+    url = named_url(url)
     if url:
         base, _, mount = url.rstrip("/").partition("/w/")
         return HostTarget(base, token, host_token, mount.partition("/")[0], "")

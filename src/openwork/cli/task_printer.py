@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
@@ -21,8 +23,10 @@ from openwork.orchestrator.task import (
 )
 
 if TYPE_CHECKING:
-    from openwork.engine.models import PermissionRequest
+    from openwork.engine.models import PermissionReply, PermissionRequest
 
+LINE_LIMIT_BYTES = 4096
+_WORDS: dict[str, PermissionReply] = {"o": "once", "a": "always", "r": "reject"}
 _TODO_MARKS = {"completed": "[x]", "in_progress": "[>]", "cancelled": "[-]"}
 _REPLIES = {"once": "allowed once", "always": "allowed from now on", "reject": "refused"}
 
@@ -127,13 +131,28 @@ async def ask_in_terminal(workspace: str, request: PermissionRequest) -> Answer:
     detail = request.metadata.get("diff") or request.metadata.get("command")
     if isinstance(detail, str):
         click.echo(click.style(detail.rstrip(), dim=True), err=True)
-    question = "Allow? [o]nce, [a]lways (lasting), [r]eject"
-    word = await asyncio.to_thread(
-        click.prompt, question, type=click.Choice(["o", "a", "r"]), show_choices=False, err=True
-    )
-    if word == "r":
-        reason = await asyncio.to_thread(
-            click.prompt, "Why? (for the agent)", default="", show_default=False, err=True
-        )
-        return Answer("reject", reason.strip() or None)
-    return Answer("once" if word == "o" else "always")
+    word = ""
+    while word not in _WORDS:
+        word = (await _prompt("Allow? [o]nce, [a]lways (lasting), [r]eject: ")).lower()
+    reason = await _prompt("Why? (for the agent): ") if word == "r" else ""
+    return Answer(_WORDS[word], reason or None)
+
+
+async def _prompt(question: str) -> str:
+    """A line from the terminal. No thread waits for it, so that Ctrl+C ends the program at once.
+
+    Raises:
+        click.Abort: The terminal is at its end (Ctrl+D).
+    """
+    click.echo(question, nl=False, err=True)
+    loop, descriptor = asyncio.get_running_loop(), sys.stdin.fileno()
+    typed = asyncio.Event()
+    loop.add_reader(descriptor, typed.set)
+    try:
+        await typed.wait()
+    finally:
+        loop.remove_reader(descriptor)
+    line = os.read(descriptor, LINE_LIMIT_BYTES)  # a terminal gives one line at a time
+    if not line:
+        raise click.Abort
+    return line.decode("utf-8", "replace").strip()
