@@ -19,8 +19,8 @@ def settings_options(
 ) -> Callable[[Command], Command]:
     """Give a command one option for each setting.
 
-    An option that is not given is None, so that environment, file and default can follow; values are
-    checked where the setting is resolved, with one wording for every source.
+    An option that is not given is None, so that environment, file and default can follow; values
+    are checked where the setting is resolved, with one wording for every source.
 
     Args:
         table: The settings.

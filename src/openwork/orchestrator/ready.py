@@ -150,8 +150,9 @@ class ReadyHost:
             lines += [
                 "  This is a demo: the answers are scripted and no model is asked. Its folder is",
                 "  removed when it stops.",
-                "  To work with a real model: openwork start --workspace YOUR_FOLDER, after signing",
-                "  in to a provider with: opencode auth login (or a provider in opencode.jsonc).",
+                "  To work with a real model: openwork start --workspace YOUR_FOLDER, after",
+                "  signing in to a provider with: opencode auth login (or a provider in",
+                "  opencode.jsonc).",
                 "",
             ]
         lines += [

@@ -140,6 +140,6 @@ class ServerApi:
 
 
 def _hint(status: int) -> str | None:
-    if status == 401:  # noqa: PLR2004
+    if status == 401:
         return "Check the token: --token, --host-token, or the running host's own."
     return None
