@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,15 +10,19 @@ if TYPE_CHECKING:
 
 # A small rest is cheaper to read and forget than a new connection.
 SMALL_BODY_BYTES = 64 * 1024
+# A connection closed at once is reset, and a client still sending would never see the answer.
+LINGER_BYTES = 2 << 20
+LINGER_S = 2.0
 
 
 class UnreadBodyMiddleware:
-    """Adds ``Connection: close`` when a large or undeclared body has not been read to its end."""
+    """Closes the connection, after a moment, when a large body has not been read to its end."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
         if scope["type"] != "http" or not _may_be_large(scope["headers"]):
             await self._app(scope, receive, send)
             return
@@ -30,12 +35,33 @@ class UnreadBodyMiddleware:
             return message
 
         async def closing(message: Message) -> None:
-            if message["type"] == "http.response.start" and not finished:
+            if finished:
+                await send(message)
+            elif message["type"] == "http.response.start":
                 headers = [*message.get("headers", []), (b"connection", b"close")]
-                message = {**message, "headers": headers}
-            await send(message)
+                await send({**message, "headers": headers})
+            elif message.get("more_body", False):
+                await send(message)
+            else:
+                await send({**message, "more_body": True})
+                await _linger(receive)
+                await send({"type": "http.response.body", "body": b""})
 
         await self._app(scope, watched, closing)
+
+
+async def _linger(receive: Receive) -> None:
+    """Take a little more of the body, so that the client comes to read the answer."""
+    taken = 0
+    try:
+        async with asyncio.timeout(LINGER_S):
+            while taken < LINGER_BYTES:
+                message = await receive()
+                taken += len(message.get("body", b""))
+                if not message.get("more_body", False):
+                    return
+    except TimeoutError:
+        return
 
 
 def _may_be_large(headers: list[tuple[bytes, bytes]]) -> bool:
