@@ -23,7 +23,7 @@ def measure(effort: Effort) -> list[Comparison]:
         granian_server(Path(base), upstream.port) as granian,
         openwork_server(Path(base), upstream.port) as ours,
     ):
-        resting = [(memory_bytes(granian.pid) / MB,), (memory_bytes(ours.pid) / MB,)]
+        resting = [(memory_bytes(granian.processes) / MB,), (memory_bytes(ours.processes) / MB,)]
         found = _under_load(effort, bare, granian, ours)
         idle = [
             (idle_streams(server, upstream, effort.streams).kb_each,) for server in (granian, ours)

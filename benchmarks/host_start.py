@@ -7,30 +7,21 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.engine_cache import cache_dir
-
 from benchmarks.figures import Comparison, Effort, alternate
-from benchmarks.processes import running, script
-from benchmarks.servers import clean_environment, engine
+from benchmarks.host import host
+from benchmarks.servers import engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-
-# The engine must not look for news on the network while it is timed; --demo sets the same.
-OFFLINE = {
-    "OPENCODE_DISABLE_AUTOUPDATE": "1",
-    "OPENCODE_DISABLE_MODELS_FETCH": "1",
-    "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
-}
 
 
 def measure(effort: Effort) -> list[Comparison]:
     """With and without ``--demo``, beside the engine's binary alone; every start is a first one."""
     alone, demo, folder = alternate(
         effort.rounds,
-        lambda: _timed(_engine_ms),
-        lambda: _timed(lambda base: _start_ms(base, ["--demo"])),
-        lambda: _timed(lambda base: _start_ms(base, ["--workspace", str(base / "workspace")])),
+        lambda: _below_new_folder(_engine_ms),
+        lambda: _below_new_folder(lambda base: _host_ms(base, ["--demo"])),
+        lambda: _below_new_folder(lambda base: _host_ms(base, ["--workspace", f"{base}/work"])),
     )
     name = "the engine's binary alone"
     return [
@@ -39,9 +30,9 @@ def measure(effort: Effort) -> list[Comparison]:
     ]
 
 
-def _timed(measure_in: Callable[[Path], float]) -> float:
+def _below_new_folder(measured: Callable[[Path], float]) -> float:
     with tempfile.TemporaryDirectory(prefix="openwork-benchmark-") as base:
-        return measure_in(Path(base))
+        return measured(Path(base))
 
 
 def _engine_ms(base: Path) -> float:
@@ -50,17 +41,6 @@ def _engine_ms(base: Path) -> float:
         return (time.perf_counter() - started) * 1000
 
 
-def _start_ms(base: Path, arguments: Sequence[str]) -> float:
-    env = clean_environment() | OFFLINE
-    env |= {"OPENWORK_DATA_DIR": str(base / "data"), "OPENWORK_PORT": "0", "TMPDIR": str(base)}
-    env |= {"HOME": str(base)}
-    env = {key: value for key, value in env.items() if not key.startswith("XDG_")}
-    command = [script("openwork"), "start", "--json", "--sidecar-dir", str(cache_dir()), *arguments]
-    started = time.perf_counter()
-    with running(command, env, cwd=base) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            if line == b"}\n":  # the payload's end
-                return (time.perf_counter() - started) * 1000
-        process.wait()
-        raise RuntimeError("it ended before it was ready")
+def _host_ms(base: Path, arguments: Sequence[str]) -> float:
+    with host(base, arguments) as ready:
+        return ready.ready_ms

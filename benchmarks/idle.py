@@ -41,11 +41,11 @@ def idle_streams(server: Target, upstream: Target | None, count: int) -> IdleCos
         for _ in range(WARM_UP_STREAMS):
             warm_up.enter_context(open_stream(server, "/global/event"))
     _settle(upstream)
-    before = memory_bytes(server.pid)
+    before = memory_bytes(server.processes)
     with ExitStack() as streams:
         for _ in range(count):
             streams.enter_context(open_stream(server, "/global/event"))
-        grown = memory_bytes(server.pid) - before
+        grown = memory_bytes(server.processes) - before
         there = _open_streams(upstream)
     return IdleCost(grown / 1024 / count, there, _settle(upstream))
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 READY_TIMEOUT_S = 45.0
 PROBE_TIMEOUT_S = 0.5  # a probe right after the engine's spawn may never be answered
@@ -42,21 +42,32 @@ def allow_many_descriptors() -> None:
 
 @contextlib.contextmanager
 def running(
-    command: Sequence[str], env: Mapping[str, str], *, cwd: Path | None = None
+    command: Sequence[str],
+    env: Mapping[str, str],
+    *,
+    cwd: Path | None = None,
+    read_output: bool = False,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """``command`` while the block runs; its standard output can be read.
+    """``command`` while the block runs.
+
+    Args:
+        command: Program and arguments.
+        env: Its whole environment.
+        cwd: Its working folder.
+        read_output: The caller reads its standard output; else that is kept with its errors, which
+            are shown if it fails.
 
     Raises:
         RuntimeError: The block failed after the process had ended: with what it printed.
     """
-    with tempfile.TemporaryFile() as errors:
+    with tempfile.TemporaryFile() as printed:
         process = subprocess.Popen(
             list(command),
             env=dict(env),
             cwd=cwd,
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
+            stdout=subprocess.PIPE if read_output else printed,
+            stderr=printed,
             start_new_session=True,
         )
         try:
@@ -64,8 +75,8 @@ def running(
         except Exception as error:
             if process.poll() is None:
                 raise
-            errors.seek(0)
-            tail = errors.read()[-2000:].decode("utf-8", "replace")
+            printed.seek(0)
+            tail = printed.read()[-2000:].decode("utf-8", "replace")
             raise RuntimeError(f"{command[0]} ended ({process.returncode}): {tail}") from error
         finally:
             _stop(process)
@@ -114,16 +125,17 @@ def wait_until_ok(
     raise RuntimeError(f"port {port} does not answer {path} with 200 but with {answer!r}")
 
 
-def _tree(pid: int) -> list[psutil.Process]:
+def tree(pid: int) -> list[psutil.Process]:
+    """A process and what it has started by now."""
     process = psutil.Process(pid)
     return [process, *process.children(recursive=True)]
 
 
-def memory_bytes(pid: int) -> int:
-    """Resident memory of a process and what it started."""
-    return sum(each.memory_info().rss for each in _tree(pid))
+def memory_bytes(processes: Iterable[psutil.Process]) -> int:
+    """Their resident memory."""
+    return sum(each.memory_info().rss for each in processes)
 
 
-def cpu_s(pid: int) -> float:
-    """Processor time that a process and what it started have used, user and system."""
-    return sum(times.user + times.system for times in (each.cpu_times() for each in _tree(pid)))
+def cpu_s(processes: Iterable[psutil.Process]) -> float:
+    """Processor time they have used, user and system."""
+    return sum(times.user + times.system for times in (each.cpu_times() for each in processes))

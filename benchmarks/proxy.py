@@ -1,4 +1,4 @@
-"""A request to the engine through the server, beside the same request made directly."""
+"""A request to the engine through a host as people run it, beside the same one made directly."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.figures import Comparison, Effort, alternate
-from benchmarks.servers import HEALTH_PATH, Target, engine, openwork_server
+from benchmarks.host import host
+from benchmarks.servers import HEALTH_PATH, Target
 
 CONNECTIONS = (1, 16, 64)
 
@@ -16,11 +17,10 @@ def measure(effort: Effort) -> list[Comparison]:
     found: list[Comparison] = []
     with (
         tempfile.TemporaryDirectory(prefix="openwork-benchmark-") as base,
-        engine(Path(base)) as direct,
-        openwork_server(Path(base), direct.port) as proxied,
+        host(Path(base), ["--workspace", f"{base}/workspace"]) as running,
     ):
         for connections in CONNECTIONS:
-            found += _at(connections, effort, direct, proxied)
+            found += _at(connections, effort, running.direct, running.proxied)
     return found
 
 
@@ -43,7 +43,7 @@ def _at(connections: int, effort: Effort, direct: Target, proxied: Target) -> li
         compare("p99", f"{what}: 99th percentile", "ms", "p99_ms"),
         Comparison(
             f"proxy.cpu.{connections}",
-            f"{what}: CPU time of the server (beside the engine's)",
+            f"{what}: CPU time of all but the engine (beside the engine's)",
             "µs",
             name,
             tuple(cpu for _, cpu in directly),

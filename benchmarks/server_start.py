@@ -7,12 +7,16 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.command import run_ms
 from benchmarks.figures import Comparison, Effort, alternate
-from benchmarks.processes import cpu_s, memory_bytes, running, script, wait_until_ok
+from benchmarks.processes import cpu_s, memory_bytes, running, script, tree, wait_until_ok
 from benchmarks.servers import bare_server, server_environment
 from openwork.common.net import free_port
+
+if TYPE_CHECKING:
+    import psutil
 
 UNUSED_PORT = 9
 MB = 1 << 20
@@ -45,7 +49,7 @@ def measure(effort: Effort) -> list[Comparison]:
 def _bare() -> _Start:
     started = time.perf_counter()
     with bare_server() as server:
-        return _seen(server.pid, started)
+        return _seen(server.processes, started)
 
 
 def _ours() -> _Start:
@@ -55,9 +59,9 @@ def _ours() -> _Start:
         started = time.perf_counter()
         with running([script("openwork-server"), "--port", str(port)], env) as process:
             wait_until_ok(process, port, "/health", {})
-            return _seen(process.pid, started)
+            return _seen(tuple(tree(process.pid)), started)
 
 
-def _seen(pid: int, started: float) -> _Start:
+def _seen(processes: tuple[psutil.Process, ...], started: float) -> _Start:
     took_ms = (time.perf_counter() - started) * 1000
-    return _Start(took_ms, cpu_s(pid) * 1000, memory_bytes(pid) / MB)
+    return _Start(took_ms, cpu_s(processes) * 1000, memory_bytes(processes) / MB)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tests.engine_cache import cached_engine
 
 from benchmarks.load import Load, LoadResult, run_load
-from benchmarks.processes import cpu_s, get, running, script, wait_until_ok
+from benchmarks.processes import cpu_s, get, running, script, tree, wait_until_ok
 from openwork.common.headers import basic_auth
 from openwork.common.ids import workspace_id
 from openwork.common.net import free_port
@@ -21,6 +21,8 @@ from openwork.engine.home import ENGINE_USERNAME, EngineHome
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
+
+    import psutil
 
 TOKEN = "benchmark-client-token"
 HOST_TOKEN = "benchmark-host-token"
@@ -36,14 +38,14 @@ class Target:
 
     Attributes:
         name: For the table.
-        pid: Its process.
+        processes: That make it up.
         port: On 127.0.0.1.
         prefix: Before the engine's path.
         headers: Sent with every request.
     """
 
     name: str
-    pid: int
+    processes: tuple[psutil.Process, ...]
     port: int
     prefix: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -54,10 +56,10 @@ class Target:
 
     def load(self, connections: int, seconds: float) -> tuple[LoadResult, float]:
         """Ask for the engine's health: what came back, and its CPU time a request in µs."""
-        before = cpu_s(self.pid)
+        before = cpu_s(self.processes)
         request = self.request(HEALTH_PATH).decode()
         result = run_load(Load(self.port, request, connections, seconds))
-        return result, (cpu_s(self.pid) - before) / result.requests * 1e6
+        return result, (cpu_s(self.processes) - before) / result.requests * 1e6
 
 
 def clean_environment() -> dict[str, str]:
@@ -82,7 +84,7 @@ def engine(base: Path) -> Iterator[Target]:
     headers = {"Authorization": basic_auth(ENGINE_USERNAME, ENGINE_PASSWORD)}
     with running(command, engine_environment(base), cwd=folder) as process:
         wait_until_ok(process, port, HEALTH_PATH, headers)
-        yield Target("the engine directly", process.pid, port, headers=headers)
+        yield Target("the engine directly", tuple(tree(process.pid)), port, headers=headers)
 
 
 @contextlib.contextmanager
@@ -92,7 +94,7 @@ def standin() -> Iterator[Target]:
     command = [sys.executable, "-m", "benchmarks.standin", str(port)]
     with running(command, clean_environment()) as process:
         wait_until_ok(process, port, HEALTH_PATH, {})
-        yield Target("the stand-in directly", process.pid, port)
+        yield Target("the stand-in directly", tuple(tree(process.pid)), port)
 
 
 @contextlib.contextmanager
@@ -103,7 +105,7 @@ def bare_server() -> Iterator[Target]:
     command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--lifespan", "off"]
     with running(command, clean_environment()) as process:
         wait_until_ok(process, port, HEALTH_PATH, {})
-        yield Target("a bare uvicorn application", process.pid, port)
+        yield Target("a bare uvicorn application", tuple(tree(process.pid)), port)
 
 
 def server_environment(base: Path, upstream_port: int) -> dict[str, str]:
@@ -153,4 +155,4 @@ def _proxy(
     headers = {"Authorization": f"Bearer {TOKEN}"}
     with running(command, env) as process:
         wait_until_ok(process, port, prefix + HEALTH_PATH, headers)
-        yield Target(name, process.pid, port, prefix, headers)
+        yield Target(name, tuple(tree(process.pid)), port, prefix, headers)
