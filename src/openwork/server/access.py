@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, HTTPException, Request
 from fastapi.routing import APIRoute
 
 from openwork.common.errors import OpenWorkError
@@ -97,6 +97,11 @@ class GuardedRoute(APIRoute):
                 departure.watch()  # nobody reads the body, so nobody would see the caller leave
             try:
                 return await handle(Request(request.scope, departure.receive))
+            except HTTPException as error:
+                # FastAPI calls whatever fails while it reads a body a bad body.
+                if isinstance(error.__cause__, OpenWorkError):
+                    raise error.__cause__ from None
+                raise
             finally:
                 departure.close()
 
