@@ -28,8 +28,6 @@ export class ComposerView {
       this.submit();
     };
     this.#field.oninput = () => this.#renderState();
-    if (!mayWork) setText(byId("composer-help"), "You can watch, but not give tasks: this link is for viewing only.");
-    else setText(byId("composer-help"), "");
     this.#field.value = "";
     this.#renderState();
   }
@@ -57,6 +55,12 @@ export class ComposerView {
     if (this.mayWork && !matchMedia(TOUCH).matches) this.#field.focus({ preventScroll: true });
   }
 
+  #help() {
+    if (!this.mayWork) return "You can watch, but not give tasks: this link is for viewing only.";
+    const early = this.#busy && !this.#sending && this.#field.value.trim();
+    return early ? "You can send this when the agent is done, or after you stop it." : "";
+  }
+
   async #attempt(action) {
     setText(byId("composer-problem"), "");
     try {
@@ -72,6 +76,7 @@ export class ComposerView {
     const hadFocus = document.activeElement === byId("stop") || document.activeElement === byId("send");
     this.#field.disabled = !this.mayWork;
     byId("send").disabled = !this.mayWork || this.#sending || !this.#field.value.trim();
+    setText(byId("composer-help"), this.#help());
     show(byId("send"), !this.#busy);
     show(byId("stop"), this.#busy && this.mayWork);
     // A button that goes away must not take the keyboard's place with it.

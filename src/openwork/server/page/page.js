@@ -7,6 +7,7 @@ import { Workbench } from "./workbench.js";
 
 const base = baseOf(location.pathname);
 let workbench = null;
+let attempts = 0;
 
 setUpConnect((link, lasting) => {
   remember(link.base, link.token, lasting);
@@ -23,7 +24,9 @@ function begin() {
   if (given || !workbench) connect();
 }
 
-async function connect() {
+/** Opens the workspace `wanted`, else the host's active one; a later call overtakes this one. */
+async function connect(wanted = null) {
+  const attempt = ++attempts;
   workbench?.stop();
   workbench = null;
   const token = recall(base);
@@ -35,34 +38,40 @@ async function connect() {
   }
   show(byId("waiting"), true);
   try {
-    workbench = await open(new Api(base, token));
+    const found = await lookUp(new Api(base, token), wanted);
+    if (attempt !== attempts) return;
+    workbench = new Workbench(found);
+    show(byId("app"), true);
+    workbench.start();
   } catch (error) {
+    if (attempt !== attempts) return;
     // A host that is merely away keeps its token; a token that is refused is worth nothing.
     if (error.status === 401) leave(error.words);
     else showConnect(error.words ?? error.message);
   } finally {
-    show(byId("waiting"), false);
+    if (attempt === attempts) show(byId("waiting"), false);
   }
 }
 
-async function open(api) {
+/** What a workbench needs to know. */
+async function lookUp(api, wanted) {
   const [status, who, workspaces] = await Promise.all([api.get("/status"), api.get("/whoami"), api.get("/workspaces")]);
-  const workspace = status.workspace;
+  const workspace = workspaces.items.find(({ id }) => id === wanted) ?? status.workspace;
   if (!workspace) throw new Error("This host has no workspace yet. Ask its owner to add a folder.");
-  const opened = new Workbench({
+  return {
     api: api.below(`/w/${workspace.id}`),
     scope: who.actor.scope,
     workspace,
     workspaces: workspaces.items,
     approves: status.approval.mode === "manual",
     onRefused: (error) => leave(error.words),
-  });
-  show(byId("app"), true);
-  opened.start();
-  return opened;
+    onSwitch: (id) => connect(id),
+  };
 }
 
 function leave(problem) {
+  attempts += 1;
+  show(byId("waiting"), false);
   workbench?.stop();
   workbench = null;
   forget(base);

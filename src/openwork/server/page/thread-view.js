@@ -11,9 +11,7 @@ export class ThreadView {
   #scroller = byId("scroller");
   #follows = true;
 
-  /** @param {(text: string) => void} announce told every text of the agent once it is complete */
-  constructor(announce) {
-    this.announce = announce;
+  constructor() {
     this.#scroller.onscroll = () => {
       const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
       this.#follows = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
@@ -88,7 +86,7 @@ export class ThreadView {
       if (!kind) continue;
       let view = shown.parts.get(id);
       if (!view) {
-        view = kind === "tool" ? new ToolRow(root) : new TextPart(message.info.role, this.announce);
+        view = kind === "tool" ? new ToolRow(root) : new TextPart(message.info.role);
         shown.parts.set(id, view);
       }
       view.update(part, waits(part));
@@ -107,16 +105,13 @@ function kindOf(part) {
 class TextPart {
   #part = null;
 
-  constructor(role, announce) {
+  constructor(role) {
     this.node = el("div", { class: role === "user" ? "said" : "markdown" });
     this.markdown = role === "user" ? null : new MarkdownView(this.node);
-    this.announce = announce;
   }
 
   update(part) {
     if (part === this.#part) return;
-    // Only what was seen growing is news; an old text that is opened is not.
-    if (this.#part && !this.#part.time?.end && part.time?.end) this.announce(part.text);
     this.#part = part;
     if (this.markdown) this.markdown.update(part.text);
     else setText(this.node, part.text);

@@ -55,6 +55,11 @@ export class Transcript {
     return [...this.messages.values()].at(-1);
   }
 
+  /** What is known of a part, or undefined. */
+  part({ messageID, id }) {
+    return this.messages.get(messageID)?.parts.get(id);
+  }
+
   /** The tool part of a call, or undefined. */
   toolPart(messageID, callID) {
     const parts = this.messages.get(messageID)?.parts.values() ?? [];

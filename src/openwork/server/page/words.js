@@ -13,6 +13,7 @@ const TOOLS = {
   list: ["List a folder", "path"],
   webfetch: ["Open a web page", "url"],
   websearch: ["Search the web", "query"],
+  question: ["Ask you", ""],
   task: ["Give a part to a helper", "description"],
   skill: ["Use a skill", "name"],
   todowrite: ["Update the plan", ""],

@@ -25,7 +25,6 @@ export class Workbench {
   #stops = [];
   #drawing = false;
   #stopped = false;
-  #silence = 0;
 
   /**
    * @param {Object} options
@@ -35,17 +34,19 @@ export class Workbench {
    * @param {{id: string, name: string}[]} options.workspaces all that the token reaches
    * @param {boolean} options.approves whether changes of the workspace wait for the owner
    * @param {(error: Error) => void} options.onRefused the token is worth nothing any more
+   * @param {(id: string) => void} options.onSwitch another workspace was chosen
    */
-  constructor({ api, scope, workspace, workspaces, approves, onRefused }) {
+  constructor({ api, scope, workspace, workspaces, approves, onRefused, onSwitch }) {
     this.api = api;
     this.workspace = workspace;
     this.isOwner = scope === "owner";
     this.mayWork = scope !== "viewer";
     this.approves = approves;
     this.onRefused = onRefused;
+    this.onSwitch = onSwitch;
     this.memory = `openwork.session:${workspace.id}`;
     this.sessionsView = new SessionsView((id) => this.choose(id));
-    this.threadView = new ThreadView((text) => this.announce(text));
+    this.threadView = new ThreadView();
     this.permissionsView = new PermissionsView(this.isOwner, workspace.path, (id, reply, message) => this.reply(id, reply, message));
     this.composer = new ComposerView(this.mayWork, { send: (text) => this.send(text), stop: () => this.stopTask() });
     this.#fillBar(scope, workspaces);
@@ -90,9 +91,9 @@ export class Workbench {
 
   /** Tells a screen reader. */
   announce(text) {
-    clearTimeout(this.#silence);
-    byId("announcer").textContent = text;
-    this.#silence = setTimeout(() => byId("announcer").replaceChildren(), ANNOUNCED_MS);
+    const told = el("p", {}, text);
+    byId("announcer").append(told);
+    setTimeout(() => told.remove(), ANNOUNCED_MS);
   }
 
   /** Opens a session, or with null the empty page for a new one. */
@@ -164,7 +165,8 @@ export class Workbench {
     this.#statuses = new Map(Object.entries(statuses));
     this.#permissions = new Map(permissions.map((request) => [request.id, request]));
     this.#fillWelcome(config.model);
-    if (this.#currentId && !this.#sessions.has(this.#currentId)) await this.choose(null);
+    const current = this.#sessions.get(this.#currentId);
+    if (this.#currentId && !(current && this.#isHere(current))) await this.choose(null);
     else if (this.#currentId) await this.#loadCurrent();
     if (this.#stopped) return;
     show(byId("connection-notice"), false);
@@ -195,9 +197,17 @@ export class Workbench {
     else if (type === "permission.asked") this.#asked(properties);
     else if (type === "permission.replied") this.#permissions.delete(properties.requestID);
     else if (type === "todo.updated" && id === this.#currentId) this.#todos = properties.todos;
-    else if (type.startsWith("message.") && id === this.#currentId) this.#transcript.apply(event);
+    else if (type.startsWith("message.") && id === this.#currentId) this.#said(event);
     else return;
     this.#draw();
+  }
+
+  /** A text of the agent is told when it is complete: word by word nobody could listen to it. */
+  #said(event) {
+    const { part } = event.properties;
+    const isComplete = event.type === "message.part.updated" && part.type === "text" && part.time?.end;
+    if (isComplete && !this.#transcript.part(part)?.time?.end) this.announce(part.text);
+    this.#transcript.apply(event);
   }
 
   #asked(request) {
@@ -243,7 +253,7 @@ export class Workbench {
     const id = this.#currentId;
     const waiting = this.#waitingFor(id);
     const calls = new Set(waiting.map((request) => request.tool?.callID));
-    const top = [...this.#sessions.values()].filter((session) => !session.parentID);
+    const top = [...this.#sessions.values()].filter((session) => !session.parentID && this.#isHere(session));
     top.sort((a, b) => b.time.updated - a.time.updated);
     this.sessionsView.render(top, id, (each) => this.#noteOf(each));
     this.threadView.render(this.#transcript, this.workspace.path, (part) => calls.has(part.callID));
@@ -258,6 +268,12 @@ export class Workbench {
     const needsYou = this.isOwner && top.some(({ id: each }) => this.#waitingFor(each).length) ? "Needs you – " : "";
     document.title = `${needsYou}${id ? sessionTitle(this.#sessions.get(id)) : this.workspace.name} – OpenWork`;
     this.threadView.keepUp();
+  }
+
+  /** The engine lists the sessions of a project, which several folders without git share. */
+  #isHere({ directory }) {
+    const roots = [this.workspace.path, this.workspace.opencode?.directory].filter(Boolean);
+    return !directory || roots.some((root) => directory === root || directory.startsWith(`${root}/`));
   }
 
   #isBusy(id) {
@@ -281,6 +297,7 @@ export class Workbench {
     if (status?.type !== "busy") return "";
     const parts = [...(this.#transcript.last?.parts.values() ?? [])];
     const tool = parts.findLast((part) => part.type === "tool" && part.state?.status === "running");
+    if (tool?.tool === "question") return "The agent asks a question. This page cannot answer it yet: stop the task and send your answer.";
     return tool ? `Working: ${toolWords(tool, this.workspace.path).title.toLowerCase()}…` : "Working…";
   }
 
@@ -301,6 +318,6 @@ export class Workbench {
     show(byId("workspace-name"), !several);
     const choice = byId("workspace-select");
     choice.replaceChildren(...workspaces.map(({ id, name }) => el("option", { value: id, selected: id === this.workspace.id }, name)));
-    choice.onchange = () => location.assign(`/w/${encodeURIComponent(choice.value)}/`);
+    choice.onchange = () => this.onSwitch(choice.value);
   }
 }
