@@ -8,8 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
-from fastapi import APIRouter, Depends, HTTPException, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.auth import Actor, Scope, require
