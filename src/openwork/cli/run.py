@@ -119,7 +119,7 @@ async def _temporary_host(
 async def _task(target: HostTarget, options: dict[str, Any]) -> int:
     from openwork.cli.task_printer import JsonPrinter, TextPrinter
     from openwork.engine.client import EngineClient
-    from openwork.orchestrator.server_api import Access
+    from openwork.orchestrator.server_api import Access, ServerApi
     from openwork.orchestrator.task import Finished, TaskRun
 
     if not target.token:
@@ -128,6 +128,8 @@ async def _task(target: HostTarget, options: dict[str, Any]) -> int:
             f"{target.url} needs a token.",
             hint="Give it with OPENWORK_TOKEN or --token.",
         )
+    async with ServerApi(target.url, Access(token=target.token)) as api:
+        await api.whoami()  # a wrong address or token is told as such
     mount = f"/w/{target.workspace_id}" if target.workspace_id else ""
     headers = Access(token=target.token).headers
     printer = JsonPrinter() if options["as_json"] else TextPrinter(target.workspace)

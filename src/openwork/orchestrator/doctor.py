@@ -106,7 +106,11 @@ def _engine(settings: HostSettings) -> Finding:
     except OpenWorkError as error:
         return Finding("engine", title, "failed", error.message, error.hint)
     binary = engine_path(settings.sidecar_dir, pin)
-    copy = verify_engine(binary, pin)
+    try:
+        copy = verify_engine(binary, pin)
+    except OSError as error:
+        step = "Choose another --sidecar-dir."
+        return Finding("engine", title, "failed", f"{binary}: {error.strerror or error}", step)
     if copy.state == "good":
         return Finding("engine", title, "ok", f"{pin.version} at {binary}")
     if settings.opencode_source in {"auto", "downloaded"}:

@@ -232,12 +232,13 @@ class Host:
 
     async def _end(self) -> None:
         """End the services, the last started first, and give their ports back."""
-        self._ready = None
+        was_recorded, self._ready = self._ready is not None, None
         for supervisor in reversed(self._supervisors):
             await supervisor.stop()
         for module in self._modules:
             module.close()
-        runs.remove_run(self._settings.run_dir, self._settings.run_id)
+        if was_recorded:
+            runs.remove_run(self._settings.run_dir, self._settings.run_id)
 
 
 def _first(failure: BaseException) -> BaseException:
