@@ -1,0 +1,155 @@
+"""What the server was told: from where, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from openwork.common.errors import OpenWorkError, UsageError
+from openwork.server.settings import load
+
+
+@pytest.fixture
+def place(tmp_path):
+    (tmp_path / "ws").mkdir()
+    return tmp_path
+
+
+def settle(place, file=None, flags=None, **environ):
+    path = place / "server.json"
+    if file is not None:
+        path.write_text(file if isinstance(file, str) else json.dumps(file))
+    return load(flags or {}, {"OPENWORK_SERVER_CONFIG": str(path), **environ})
+
+
+def test_flag_beats_environment_beats_file_beats_default(place):
+    file = {"port": 1, "approval": {"mode": "auto"}}
+    assert settle(place).port == 8787
+    assert settle(place, file).port == 1
+    assert settle(place, file, OPENWORK_PORT="2").port == 2
+    settings = settle(place, file, {"port": "3"}, OPENWORK_PORT="2")
+    assert settings.port == 3
+    assert settings.resolved.sources["port"] == "cli"
+    assert settings.resolved.sources["approval"] == "file"
+    assert settings.resolved.sources["host"] == "default"
+    assert settings.approval_mode == "auto"
+
+
+def test_an_empty_variable_is_not_given(place):
+    assert settle(place, {"port": 1}, OPENWORK_PORT="").port == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "flags", "environ", "named"),
+    [
+        (None, {"port": "x"}, {}, "--port"),
+        (None, {"port": "70000"}, {}, "--port"),
+        (None, {}, {"OPENWORK_PORT": "-1"}, "OPENWORK_PORT"),
+        ({"port": True}, {}, {}, "port in "),
+        ({"port": 1.5}, {}, {}, "port in "),
+        ({"approval": {"mode": "maybe"}}, {}, {}, "approval.mode in "),
+        ({"approval": {"timeoutMs": 0}}, {}, {}, "approval.timeoutMs in "),
+        (None, {}, {"OPENWORK_READONLY": "perhaps"}, "OPENWORK_READONLY"),
+        (None, {}, {"OPENWORK_CORS_ORIGINS": "[1]"}, "OPENWORK_CORS_ORIGINS"),
+        ({"corsOrigins": 5}, {}, {}, "corsOrigins in "),
+        (None, {"opencode_base_url": "localhost:1"}, {}, "--opencode-base-url"),
+        ({"workspaces": "ws"}, {}, {}, "workspaces in "),
+        ({"workspaces": ["ws"]}, {}, {}, "workspaces in "),
+        ({"workspaces": [{"path": ""}]}, {}, {}, "workspaces in "),
+        ({"authorizedRoots": {"a": 1}}, {}, {}, "authorizedRoots in "),
+        ({"token": ""}, {}, {}, "token in "),
+        ({"hostToken": 5}, {}, {}, "hostToken in "),
+        (None, {"token": " "}, {}, "--token"),
+    ],
+)
+def test_a_bad_value_names_where_it_stands(place, file, flags, environ, named):
+    with pytest.raises(UsageError) as caught:
+        settle(place, file, flags, **environ)
+    assert named in caught.value.message
+
+
+def test_a_bad_secret_is_not_repeated(place):
+    with pytest.raises(UsageError) as caught:
+        settle(place, {"token": ["canary"]})
+    assert "canary" not in caught.value.message
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "null"])
+def test_a_damaged_file_is_refused_and_left_alone(place, content):
+    with pytest.raises(OpenWorkError) as caught:
+        settle(place, content)
+    assert caught.value.code == "file_damaged"
+    assert str(place / "server.json") in caught.value.message
+    assert (place / "server.json").read_text() == content
+
+
+def test_only_a_file_named_by_flag_must_exist(place):
+    assert settle(place).config_exists is False
+    with pytest.raises(OpenWorkError, match=r"nowhere\.json"):
+        load({"config": str(place / "nowhere.json")}, {})
+
+
+def test_tokens_are_made_up_where_absent_and_say_so(place):
+    one, two = settle(place), settle(place, {"token": "given"})
+    assert one.token_source == one.host_token_source == "generated"
+    assert one.token.startswith("owt_")
+    assert one.token != one.host_token != settle(place).host_token
+    assert (two.token, two.token_source) == ("given", "file")
+
+
+def test_paths_of_the_file_are_relative_to_the_file(place):
+    settings = settle(
+        place,
+        {"workspaces": [{"path": "ws", "name": "Mine"}, {"path": "."}], "authorizedRoots": ["ws"]},
+    )
+    assert [each.path for each in settings.workspaces] == [place / "ws", place]
+    assert settings.workspaces[0].name == "Mine"
+    assert settings.authorized_roots == (place / "ws",)
+    assert settings.token_store == place / "tokens.json"
+
+
+def test_paths_given_by_hand_are_relative_to_here_and_replace_the_files(place, monkeypatch):
+    monkeypatch.chdir(place)
+    settings = settle(place, {"workspaces": [{"path": "."}]}, {"workspace": ("ws",)})
+    assert [each.path for each in settings.workspaces] == [place / "ws"]
+    listed = settle(place, OPENWORK_WORKSPACES=json.dumps([str(place), str(place / "ws")]))
+    assert [each.path for each in listed.workspaces] == [place, place / "ws"]
+
+
+def test_links_are_resolved(place):
+    (place / "link").symlink_to(place / "ws")
+    assert settle(place, {"workspaces": [{"path": "link"}]}).workspaces[0].path == place / "ws"
+
+
+def test_a_workspace_that_cannot_be_served_is_named(place):
+    (place / "file").write_text("x")
+    for name, reason in (("missing", "does not exist"), ("file", "not a folder")):
+        with pytest.raises(OpenWorkError, match=reason) as caught:
+            settle(place, {"workspaces": [{"path": name}]})
+        assert str(place / name) in caught.value.message
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+def test_a_workspace_that_cannot_be_read_is_named(place):
+    (place / "ws").chmod(0)
+    with pytest.raises(OpenWorkError, match="cannot be read"):
+        settle(place, {"workspaces": [{"path": "ws"}]})
+
+
+def test_an_engine_belongs_to_each_workspace(place):
+    file = {
+        "opencodeBaseUrl": "http://a:1/",
+        "opencodePassword": "p",
+        "workspaces": [{"path": "ws"}, {"path": ".", "baseUrl": "http://b:2", "directory": "/x"}],
+    }
+    first, second = (each.engine for each in settle(place, file).workspaces)
+    assert first is not None
+    assert second is not None
+    assert (first.base_url, first.directory, first.password) == (
+        "http://a:1",
+        str(place / "ws"),
+        "p",
+    )
+    assert (second.base_url, second.directory) == ("http://b:2", "/x")
