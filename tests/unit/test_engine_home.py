@@ -1,0 +1,78 @@
+"""Where an engine keeps its state, and what its environment holds."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+
+from openwork.engine.home import SAFE_DEFAULTS, EngineHome
+
+OURS = {"PATH": "/bin", "HOME": "/home/me", "OPENWORK_TOKEN": "canary", "DEN_SECRET": "canary",
+        "OPENCODE_SERVER_PASSWORD": "canary"}  # fmt: skip
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_our_secrets_are_not_handed_down(tmp_path, isolated):
+    env = EngineHome(tmp_path, isolated=isolated).environment(OURS, password="p", run_id="r")
+    assert "canary" not in env.values()
+    assert env["OPENCODE_SERVER_PASSWORD"] == "p"
+    assert env["OPENWORK_RUN_ID"] == "r"
+    assert env["PATH"] == "/bin"
+
+
+def test_isolated_means_a_home_of_its_own_and_no_network(tmp_path):
+    env = EngineHome(tmp_path, isolated=True).environment(OURS, password="p", run_id="r")
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME",
+                 "OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR"):  # fmt: skip
+        assert env[name].startswith(str(tmp_path)), name
+    assert env["OPENCODE_DISABLE_MODELS_FETCH"] == "1"
+    shared = EngineHome(tmp_path).environment(OURS, password="p", run_id="r")
+    assert shared["HOME"] == "/home/me"
+    assert "XDG_CONFIG_HOME" not in shared
+    assert shared["XDG_DATA_HOME"].startswith(str(tmp_path))
+
+
+def test_a_configuration_the_user_chose_stays_unless_isolated(tmp_path):
+    environ = {**OURS, "OPENCODE_CONFIG": "/mine.json"}
+    shared = EngineHome(tmp_path).environment(environ, password="p", run_id="r")
+    assert shared["OPENCODE_CONFIG"] == "/mine.json"
+    own = EngineHome(tmp_path, isolated=True).environment(environ, password="p", run_id="r")
+    assert own["OPENCODE_CONFIG"] != "/mine.json"
+
+
+def test_extra_configuration_is_handed_over_in_the_environment(tmp_path):
+    env = EngineHome(tmp_path).environment({}, password="p", run_id="r", config_content={"a": 1})
+    assert json.loads(env["OPENCODE_CONFIG_CONTENT"]) == {"a": 1}
+
+
+def test_prepared_folders_are_private_and_the_defaults_ask_first(tmp_path):
+    home = EngineHome(tmp_path / "data", isolated=True)
+    home.prepare()
+    home.prepare()
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+    written = json.loads((tmp_path / "data" / "engine" / "defaults.json").read_text())
+    assert written == SAFE_DEFAULTS
+    assert set(written["permission"].values()) == {"ask"}
+
+
+def test_defaults_somebody_edited_are_put_right(tmp_path):
+    home = EngineHome(tmp_path, isolated=True)
+    home.prepare()
+    path = tmp_path / "engine" / "defaults.json"
+    path.write_text("{}")
+    home.prepare()
+    assert json.loads(path.read_text()) == SAFE_DEFAULTS
+
+
+def test_sign_ins_are_linked_when_shared_only(tmp_path, monkeypatch):
+    theirs = tmp_path / "share" / "opencode" / "auth.json"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("{}")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    for isolated in (True, False):
+        data = tmp_path / str(isolated)
+        EngineHome(data, isolated=isolated).prepare()
+        link = data / "engine" / "data" / "opencode" / "auth.json"
+        assert link.is_symlink() is not isolated
