@@ -11,7 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import asgi_servers, command, host_start, proxy, report, server_start, streams
+from benchmarks import (
+    asgi_servers,
+    command,
+    host_start,
+    instructions,
+    proxy,
+    report,
+    server_start,
+    streams,
+)
 from benchmarks.figures import FULL, QUICK
 from benchmarks.processes import allow_many_descriptors
 
@@ -27,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[Effort], list[Comparison]]] = {
     "proxy": proxy.measure,
     "streams": streams.measure,
     "asgi": asgi_servers.measure,
+    "instructions": instructions.measure,
 }
 
 

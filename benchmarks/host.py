@@ -8,11 +8,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tests.engine_cache import cache_dir, cached_engine
-
 from benchmarks.processes import running, script, tree
 from benchmarks.servers import Target, clean_environment
 from openwork.common.headers import basic_auth
+from tests.engine_cache import cache_dir, cached_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""A load generator for one known answer: plain sockets, a process of its own, some 5 µs a request.
+"""A load generator for one known answer: plain sockets, a process of its own, some 10 µs a request.
 
 Run as ``python -m benchmarks.load`` with a :class:`Load` as JSON on standard input. It learns the
 length of the answer from the first one and then only counts bytes; an answer of another length or

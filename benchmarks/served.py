@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from openwork.common import log
 from openwork.server.app import build_app
 from openwork.server.context import build_context
 from openwork.server.settings import load
@@ -14,5 +15,7 @@ if TYPE_CHECKING:
 
 
 def make_app() -> ASGIApp:
-    """As ``openwork-server`` makes it, from the environment."""
-    return build_app(build_context(load({}, os.environ)))
+    """As ``openwork-server`` makes it, from the environment, and with its log."""
+    settings = load({}, os.environ)
+    log.configure("openwork-server", log_format=settings.log_format)
+    return build_app(build_context(settings))

@@ -9,14 +9,13 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from tests.engine_cache import cached_engine
-
 from benchmarks.load import Load, LoadResult, run_load
 from benchmarks.processes import cpu_s, get, running, script, tree, wait_until_ok
 from openwork.common.headers import basic_auth
 from openwork.common.ids import workspace_id
 from openwork.common.net import free_port
 from openwork.engine.home import ENGINE_USERNAME, EngineHome
+from tests.engine_cache import cached_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -98,10 +97,10 @@ def standin() -> Iterator[Target]:
 
 
 @contextlib.contextmanager
-def bare_server() -> Iterator[Target]:
-    """The bare ASGI application on uvicorn."""
+def bare_server(*, under: Sequence[str] = ()) -> Iterator[Target]:
+    """The bare ASGI application on uvicorn, run ``under`` another program if one is given."""
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "benchmarks.bare:app", "--port", str(port)]
+    command = [*under, sys.executable, "-m", "uvicorn", "benchmarks.bare:app", "--port", str(port)]
     command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log", "--lifespan", "off"]
     with running(command, clean_environment()) as process:
         wait_until_ok(process, port, HEALTH_PATH, {})
@@ -127,10 +126,12 @@ def server_environment(base: Path, upstream_port: int) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def openwork_server(base: Path, upstream_port: int) -> Iterator[Target]:
-    """``openwork-server`` as installed, in front of ``upstream_port``."""
+def openwork_server(
+    base: Path, upstream_port: int, *, under: Sequence[str] = ()
+) -> Iterator[Target]:
+    """``openwork-server`` as installed, in front of ``upstream_port``; ``under`` as above."""
     port = free_port()
-    command = [script("openwork-server"), "--port", str(port)]
+    command = [*under, sys.executable, script("openwork-server"), "--port", str(port)]
     with _proxy("openwork-server", command, port, base, upstream_port) as target:
         yield target
 
