@@ -1,4 +1,4 @@
-"""The real engine behind the server: streams, departures, a dead engine, the engine's own client."""
+"""The engine behind the server: streams, departures, a dead engine, the engine's own client."""
 
 from __future__ import annotations
 
@@ -110,9 +110,7 @@ def run_environment(tmp_path, token):
     keep = {key: os.environ[key] for key in ("PATH", "LANG") if key in os.environ}
     home = {name: str(tmp_path) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME",
                                              "XDG_STATE_HOME", "XDG_CACHE_HOME")}  # fmt: skip
-    quiet = {name: "1" for name in ("OPENCODE_DISABLE_AUTOUPDATE", "OPENCODE_DISABLE_MODELS_FETCH",
-                                    "OPENCODE_DISABLE_LSP_DOWNLOAD",
-                                    "OPENCODE_DISABLE_DEFAULT_PLUGINS")}  # fmt: skip
+    quiet = dict.fromkeys(("OPENCODE_DISABLE_AUTOUPDATE", "OPENCODE_DISABLE_MODELS_FETCH", "OPENCODE_DISABLE_LSP_DOWNLOAD", "OPENCODE_DISABLE_DEFAULT_PLUGINS"), "1")  # fmt: skip
     return {**keep, **home, **quiet, "OPENCODE_SERVER_PASSWORD": token}
 
 

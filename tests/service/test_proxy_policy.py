@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import aiohttp
 import pytest
-from tests.stack import CLIENT_TOKEN, PROVIDER_KEY, running_stack
 
 from openwork.demo.layout import lay_out
 from openwork.engine.events import events
+from tests.stack import CLIENT_TOKEN, PROVIDER_KEY, running_stack
 
 pytestmark = pytest.mark.xdist_group("proxy-policy")
 SCOPES = ("owner", "collaborator", "viewer")

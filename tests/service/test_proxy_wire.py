@@ -100,8 +100,7 @@ async def raw(server, request):
     try:
         writer.write(request)
         async with asyncio.timeout(10):
-            head = await reader.readuntil(b"\r\n\r\n")
-            return head
+            return await reader.readuntil(b"\r\n\r\n")
     except asyncio.IncompleteReadError as error:
         return error.partial
     finally:
@@ -252,7 +251,7 @@ async def test_streams_whose_clients_have_left_are_left_upstream_too(server, eng
 
 async def test_an_upload_whose_client_leaves_is_not_taken_for_whole(server, engine):
     before = engine.open
-    reader, writer = await connect(server)
+    _, writer = await connect(server)
     writer.write(head("POST", "/opencode/log", "Transfer-Encoding: chunked") + b'4\r\n{"a"\r\n')
     await until(lambda: engine.heads, pause_s=0.01)
     writer.close()
@@ -261,7 +260,7 @@ async def test_an_upload_whose_client_leaves_is_not_taken_for_whole(server, engi
 
 
 async def test_a_half_sent_inspected_body_reaches_nobody(server, engine):
-    reader, writer = await connect(server)
+    _, writer = await connect(server)
     writer.write(head("POST", "/opencode/session", "Content-Length: 100") + b"{}")
     await writer.drain()
     writer.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import stat
 import threading
 
@@ -25,7 +24,7 @@ def test_a_new_file_is_0644_and_an_old_ones_mode_is_kept(tmp_path):
     assert (path.read_bytes(), mode(path)) == (b"2", 0o640)
     files.replace_file(path, b"3", mode=0o600)
     assert mode(path) == 0o600
-    assert os.listdir(tmp_path) == ["f"]
+    assert [each.name for each in tmp_path.iterdir()] == ["f"]
 
 
 @pytest.mark.parametrize("step", ["fsync", "fchmod"])
@@ -42,7 +41,7 @@ def test_what_fails_before_the_rename_leaves_the_old_file_and_nothing_else(
     with pytest.raises(OSError, match="disk full"):
         files.replace_file(path, b"new")
     assert path.read_bytes() == b"old"
-    assert os.listdir(tmp_path) == ["f"]
+    assert [each.name for each in tmp_path.iterdir()] == ["f"]
 
 
 def test_a_reader_sees_the_old_or_the_new_never_a_part(tmp_path):

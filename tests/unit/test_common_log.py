@@ -53,7 +53,7 @@ def test_a_known_secret_is_blotted_out_wherever_it_stands(lines):
     extra = {"attributes": {"a": "hunter2-known", "b": ["hunter2-known"], "c": {"d": "x"}, "n": 1}}
     logger.info("it is %s", "hunter2-known", extra=extra)
     try:
-        raise ValueError("hunter2-known")
+        raise ValueError("hunter2-known")  # noqa: TRY301  # to be logged with its trace
     except ValueError:
         logger.exception("failed")
     assert "hunter2" not in json.dumps(lines())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.until import until
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.approvals import ApprovalRequest, Approvals
 from openwork.server.auth import Actor, Scope
+from tests.until import until
 
 ACTOR = Actor("remote", "hash", Scope.COLLABORATOR)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.until import until
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.approvals import Approvals
@@ -15,6 +14,7 @@ from openwork.server.gate import Gate
 from openwork.server.registry import Workspace
 from openwork.server.reload_events import ReloadEvents, ReloadTrigger
 from openwork.workspace.paths import WorkspaceRoot
+from tests.until import until
 
 COLLABORATOR = Actor("remote", "hash", Scope.COLLABORATOR)
 VIEWER = Actor("remote", "hash", Scope.VIEWER)

@@ -6,12 +6,12 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
-from tests.until import until
 
 from openwork.common.errors import OpenWorkError
 from openwork.common.net import free_port
 from openwork.server import upstream as upstream_module
 from openwork.server.upstream import UpstreamError, UpstreamPool
+from tests.until import until
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 

@@ -153,7 +153,7 @@ def _allows(ruleset: object) -> bool:
         return True
     for each in cast("list[object]", ruleset):
         action = cast("dict[str, object]", each).get("action") if isinstance(each, dict) else None
-        if action not in {"deny", "ask"}:
+        if action not in ("deny", "ask"):  # a tuple: what came may not be hashable
             return True
     return False
 
