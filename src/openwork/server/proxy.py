@@ -1,8 +1,8 @@
 """The way to the engine: a bare ASGI application that streams both ways.
 
 ``/opencode/…`` is the active workspace's engine, ``/w/ID/opencode/…`` that workspace's. The
-caller's credentials stop here, the engine's are added here. No body is buffered, except the small ones that
-:mod:`openwork.server.engine_bodies` must look at, and answers that hold keys.
+caller's credentials stop here, the engine's are added here. No body is buffered, except the small
+ones that :mod:`openwork.server.engine_bodies` must look at, and answers that hold keys.
 """
 
 from __future__ import annotations
