@@ -76,9 +76,7 @@ class RunningServer:
             sent["Authorization"] = f"Bearer {token}"
         if host:
             sent["X-OpenWork-Host-Token"] = HOST_TOKEN
-        async with self.http.request(
-            method, self.base + path, headers=sent, **options
-        ) as response:
+        async with self.http.request(method, self.base + path, headers=sent, **options) as response:
             text = await response.text()
             try:
                 return response.status, json.loads(text)

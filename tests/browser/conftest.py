@@ -12,15 +12,16 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import async_playwright, expect
-from tests.stack import running_stack
 
 from openwork.demo.layout import lay_out
+from tests.stack import running_stack
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from typing import Any
 
     from playwright.async_api import Browser, ConsoleMessage, Page
+
     from tests.stack import Stack
 
 WAIT_MS = 20_000

@@ -7,6 +7,7 @@ from urllib.parse import quote, urlsplit
 
 import pytest
 from playwright.async_api import expect
+
 from tests.browser.relay import running_relay
 
 pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]

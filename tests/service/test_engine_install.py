@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.engine_cache import cache_dir, cached_engine
 from openwork.common.errors import OpenWorkError
 from openwork.engine.install import install_engine
 from openwork.engine.locate import EngineRequest, locate_engine
 from openwork.engine.pin import ENGINE_VERSION, pin_for
 from openwork.engine.platforms import this_machine
 from openwork.engine.receipt import verify_engine
+from tests.engine_cache import cache_dir, cached_engine
 
 if TYPE_CHECKING:
     from pathlib import Path

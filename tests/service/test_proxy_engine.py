@@ -110,7 +110,8 @@ def run_environment(tmp_path, token):
     keep = {key: os.environ[key] for key in ("PATH", "LANG") if key in os.environ}
     home = {name: str(tmp_path) for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME",
                                              "XDG_STATE_HOME", "XDG_CACHE_HOME")}  # fmt: skip
-    quiet = dict.fromkeys(("OPENCODE_DISABLE_AUTOUPDATE", "OPENCODE_DISABLE_MODELS_FETCH", "OPENCODE_DISABLE_LSP_DOWNLOAD", "OPENCODE_DISABLE_DEFAULT_PLUGINS"), "1")  # fmt: skip
+    off = ("AUTOUPDATE", "MODELS_FETCH", "LSP_DOWNLOAD", "DEFAULT_PLUGINS")
+    quiet = {f"OPENCODE_DISABLE_{feature}": "1" for feature in off}
     return {**keep, **home, **quiet, "OPENCODE_SERVER_PASSWORD": token}
 
 

@@ -260,7 +260,8 @@ async def test_a_prompt_that_allows_tools_is_for_owners(stack, tokens):
 
 
 SPELLINGS = ["file:///etc/passwd", "file:/etc/passwd", "FILE:/etc/passwd", " fi\nle:/etc/passwd",
-             "file:\\\\\\etc\\passwd", "file:etc/passwd", "file://{root}/out/outside.txt"]  # fmt: skip
+             "file:\\\\\\etc\\passwd", "file:etc/passwd",
+             "file://{root}/out/outside.txt"]  # fmt: skip
 
 
 @pytest.mark.parametrize("url", SPELLINGS)

@@ -123,8 +123,10 @@ async def test_credentials_and_origins_stop_here_and_the_engines_own_are_added(s
     await server.call("GET", "/opencode/session?a=1", token=CLIENT_TOKEN, headers=sent)
     (seen,) = engine.heads
     lower = seen.lower()
-    for gone in (CLIENT_TOKEN, HOST_TOKEN, "client-id", "cookie", "origin", "referer", "x-forwarded",
-                 "sec-fetch", "proxy-", "x-drop-me", "connection:", "te:"):  # fmt: skip
+    for gone in (
+        CLIENT_TOKEN, HOST_TOKEN, "client-id", "cookie", "origin", "referer", "x-forwarded",
+        "sec-fetch", "proxy-", "x-drop-me", "connection:", "te:",
+    ):  # fmt: skip
         assert gone.lower().encode() not in lower, gone
     assert b"forwarded-not: kept" in lower
     assert lower.count(b"authorization: basic ") == 1

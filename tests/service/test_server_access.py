@@ -302,8 +302,8 @@ async def test_approvals_wait_are_answered_and_are_withdrawn_by_leaving(tmp_path
         await server.call("POST", f"/approvals/{item['id']}", host=True, json={"reply": "deny"})
         status, body = await denied
         assert (status, body["details"]["reason"]) == (403, "denied")
-        config = (folder / "opencode.jsonc").read_text() if (
-            folder / "opencode.jsonc").exists() else (folder / "opencode.json").read_text()  # fmt: skip
+        (written,) = folder.glob("opencode.json*")
+        config = written.read_text()
         assert "a/allowed" in config
         _, audit = await server.call(
             "GET", f"/workspace/{server.workspace}/audit", token=CLIENT_TOKEN

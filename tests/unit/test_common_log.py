@@ -80,8 +80,13 @@ def test_the_json_shape(lines):
 
 
 def test_a_childs_lines_are_relayed_with_their_own_time_and_severity(lines):
-    inner = {"timeUnixNano": "5", "severityText": "ERROR", "body": "Bearer CANARY-123456",
-             "attributes": {"x": "?token=CANARY"}, "resource": {"service.name": "child"}}  # fmt: skip
+    inner = {
+        "timeUnixNano": "5",
+        "severityText": "ERROR",
+        "body": "Bearer CANARY-123456",
+        "attributes": {"x": "?token=CANARY"},
+        "resource": {"service.name": "child"},
+    }
     log.relay(json.dumps(inner), component="c", stream="stdout", pid=7)
     log.relay("plain Bearer CANARY-123456", component="c", stream="stderr", pid=7)
     log.relay('{"not": "ours"}', component="c", stream="stdout", pid=7)

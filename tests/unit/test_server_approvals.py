@@ -8,7 +8,8 @@ import pytest
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.approvals import ApprovalRequest, Approvals
-from openwork.server.auth import Actor, Scope
+from openwork.server.auth import Actor
+from openwork.server.scope import Scope
 from tests.until import until
 
 ACTOR = Actor("remote", "hash", Scope.COLLABORATOR)

@@ -12,7 +12,8 @@ import pytest
 
 from openwork.server import audit as audit_module
 from openwork.server.audit import GENESIS, AuditLog, AuditRecord, chain_hash
-from openwork.server.auth import Actor, Scope
+from openwork.server.auth import Actor
+from openwork.server.scope import Scope
 
 ACTOR = Actor("host", "hash", Scope.OWNER, "desk")
 

@@ -8,7 +8,8 @@ import pytest
 
 from openwork.common.errors import OpenWorkError
 from openwork.common.ids import token_hash
-from openwork.server.auth import Actor, Authenticator, Scope, require
+from openwork.server.auth import Actor, Authenticator, require
+from openwork.server.scope import Scope
 from openwork.server.tokens import TokenStore
 
 CLIENT, HOST = "client-token", "host-token"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
 
 import pytest
@@ -56,7 +57,7 @@ def test_the_engines_own_name_of_the_root_is_kept(root):
 )  # fmt: skip
 def test_folders_outside_are_refused_with_one_answer(root, where, path):
     path = path.replace("{root}", str(root.path))
-    options: dict[str, object] = {"header": path}
+    options: dict[str, Any] = {"header": path}
     if where == "second":
         options = {
             "query": urlencode([("directory", str(root.path)), ("directory", path)]).encode()

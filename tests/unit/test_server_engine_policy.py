@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openwork.common.errors import OpenWorkError
-from openwork.server.auth import Scope
 from openwork.server.engine_policy import canonical_path, needs_inspection, rule_for
+from openwork.server.scope import Scope
 
 V, C, O = Scope.VIEWER, Scope.COLLABORATOR, Scope.OWNER  # noqa: E741  # a table's columns
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Literal
 
 import pytest
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.approvals import Approvals
 from openwork.server.audit import AuditLog
-from openwork.server.auth import Actor, Scope
+from openwork.server.auth import Actor
 from openwork.server.gate import Gate
 from openwork.server.registry import Workspace
 from openwork.server.reload_events import ReloadEvents, ReloadTrigger
+from openwork.server.scope import Scope
 from openwork.workspace.paths import WorkspaceRoot
 from tests.until import until
 
@@ -21,7 +23,14 @@ VIEWER = Actor("remote", "hash", Scope.VIEWER)
 
 
 class Setup:
-    def __init__(self, tmp_path, *, mode="auto", timeout_ms=10_000, read_only=False):
+    def __init__(
+        self,
+        tmp_path,
+        *,
+        mode: Literal["manual", "auto"] = "auto",
+        timeout_ms=10_000,
+        read_only=False,
+    ):
         self.approvals = Approvals(mode, timeout_ms)
         self.audit = AuditLog(tmp_path / "data")
         self.events = ReloadEvents()

@@ -12,7 +12,8 @@ from openwork.server.redaction import redact, redact_json
 @pytest.mark.parametrize(
     "name",
     ["apiKey", "api_key", "API-KEY", "key", "token", "accessToken", "refresh_token", "clientSecret",
-     "password", "secretAccessKey", "Authorization", "proxy-authorization", "credentials", "cookie"],
+     "password", "secretAccessKey", "Authorization", "proxy-authorization", "credentials",
+     "cookie"],
 )  # fmt: skip
 def test_secret_looking_keys_are_blotted_out_at_any_depth(name):
     assert redact({"a": [{name: "canary"}]}) == {"a": [{name: "***"}]}

@@ -9,7 +9,7 @@ import pytest
 
 from openwork.common.errors import OpenWorkError
 from openwork.common.ids import token_hash
-from openwork.server.auth import Scope
+from openwork.server.scope import Scope
 from openwork.server.tokens import TokenStore
 
 

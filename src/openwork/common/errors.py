@@ -12,7 +12,7 @@ class OpenWorkError(Exception):
     ``{code, message, details?}`` with ``status``.
 
     Attributes:
-        code: Stable machine-readable name, ``snake_case`` (wire codes as existing clients know them).
+        code: Stable machine-readable name, ``snake_case`` (as existing clients know them).
         message: What happened, naming the thing: the path, the flag, the port.
         hint: What to do next, or None.
         status: HTTP status when the error crosses the wire.
@@ -28,14 +28,14 @@ class OpenWorkError(Exception):
         *,
         hint: str | None = None,
         status: int = 500,
-        details: Any = None,
+        details: object = None,
     ) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.hint = hint
         self.status = status
-        self.details = details
+        self.details: Any = details
 
     def to_json(self) -> dict[str, Any]:
         """The wire form: ``{code, message, hint?, details?}``."""

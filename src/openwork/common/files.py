@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openwork.common.errors import OpenWorkError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PRIVATE_FILE_MODE = 0o600
 PRIVATE_DIR_MODE = 0o700
@@ -45,7 +47,7 @@ def replace_file(path: Path, data: bytes, *, mode: int | None = None) -> None:
 
 
 def sync_directory(folder: Path) -> None:
-    """Make a rename in ``folder`` survive a power cut. Does nothing where folders cannot be synced."""
+    """Make a rename in ``folder`` survive a power cut. Nothing where that cannot be."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -56,7 +58,7 @@ def sync_directory(folder: Path) -> None:
 
 
 def ensure_private_dir(folder: Path) -> Path:
-    """Create ``folder`` (and parents), readable by its owner only; one that exists stays as it is."""
+    """Create ``folder`` (and parents), private to its owner; one that exists stays as it is."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(mode=PRIVATE_DIR_MODE, exist_ok=True)
@@ -64,7 +66,7 @@ def ensure_private_dir(folder: Path) -> Path:
 
 
 def write_private_json(path: Path, value: object) -> None:
-    """Atomically write ``value`` as indented JSON with mode 0600, creating a private folder for it."""
+    """Atomically write ``value`` as indented JSON with mode 0600, in a private folder."""
     ensure_private_dir(path.parent)
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
     replace_file(path, text.encode(), mode=PRIVATE_FILE_MODE)

@@ -23,6 +23,10 @@ import selectors
 import signal
 import sys
 import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -114,7 +118,7 @@ def _start(command: list[str], lifeline: int, pass_fds: list[int]) -> int:
         if os.getppid() != guard:
             os._exit(127)
         for descriptor in pass_fds:
-            os.set_inheritable(descriptor, True)
+            os.set_inheritable(descriptor, True)  # noqa: FBT003  # positional only
         os.setpgid(0, 0)
         os.execvp(command[0], command)  # noqa: S606  # a list, no shell
     except OSError as error:
@@ -129,6 +133,10 @@ def _signal_child_group(child: int, number: int) -> None:
         _kill(child, number)
 
 
+def _ignore(_number: int, _frame: FrameType | None) -> None:
+    """The wakeup descriptor tells."""
+
+
 def guard(command: list[str], lifeline: int, grace_s: float, pass_fds: list[int]) -> int:
     """Run ``command`` until it ends or must end; its exit status as a shell would give it."""
     prctl(PR_SET_CHILD_SUBREAPER, 1)
@@ -136,7 +144,7 @@ def guard(command: list[str], lifeline: int, grace_s: float, pass_fds: list[int]
     os.set_blocking(wakeup_write, False)
     os.set_blocking(wakeup_read, False)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-        signal.signal(number, lambda *_: None)
+        signal.signal(number, _ignore)
     signal.set_wakeup_fd(wakeup_write)
     child = _start(command, lifeline, pass_fds)
     selector = selectors.DefaultSelector()

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 # RFC 9110, section 7.6.1, and the older names still seen.
 HOP_BY_HOP = frozenset(
@@ -32,6 +32,11 @@ def connection_named(headers: Iterable[tuple[bytes, bytes]]) -> frozenset[bytes]
         if name == b"connection":
             named.update(part.strip().lower() for part in value.split(b","))
     return frozenset(named)
+
+
+def first_values(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by lower-case name; of a repeated one the first value."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(headers)}
 
 
 @lru_cache(maxsize=64)

@@ -7,11 +7,14 @@ import hmac
 import os
 import secrets
 import uuid
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def workspace_id(path: str | Path) -> str:
-    """The server's id of a workspace folder: ``ws_`` + 12 hex digits of its resolved path's SHA-256."""
+    """The server's id of a workspace folder: ``ws_``, 12 hex digits of its path's SHA-256."""
     return "ws_" + hashlib.sha256(os.path.realpath(path).encode()).hexdigest()[:12]
 
 

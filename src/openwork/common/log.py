@@ -34,6 +34,9 @@ _SECRET_PATTERNS = (
         r"(?!bearer |basic )[^\s\",}&]{6,}"
     ),
 )
+# Every pattern needs one of these words: most lines hold none and are done with one search.
+_HINT = re.compile(r"(?i)bearer|basic|owt_|token|secret|password|key|authorization")
+_RELAYED_SEVERITY = re.compile(r'"severityText": "([A-Z]+)"')
 _known_secrets: set[str] = set()
 
 
@@ -47,6 +50,8 @@ def scrub(text: str) -> str:
     """``text`` with credentials replaced by ``***``: known secrets and anything shaped like one."""
     for secret in _known_secrets:
         text = text.replace(secret, "***")
+    if _HINT.search(text) is None:
+        return text
     for pattern in _SECRET_PATTERNS:
         text = pattern.sub(lambda match: f"{match.group(1)} ***", text)
     return text
@@ -202,10 +207,11 @@ def relay(line: str, *, component: str, stream: str, pid: int, level: int = logg
     A line already in our JSON shape keeps its time, severity and attributes; any other becomes the
     body of a record of ``component`` at ``level`` (a stream is not a severity).
     """
-    record = parse_json_line(line)
-    extra: dict[str, Any] = {"service.component": component, "stream": stream, "child.pid": pid}
-    if record is not None:
-        level = logging.getLevelNamesMapping().get(record.severity, logging.INFO)
-    logging.getLogger("openwork.relay").log(
-        level, "%s", line, extra={"attributes": extra, "relayed": record}
-    )
+    severity = _RELAYED_SEVERITY.search(line) if line.startswith("{") else None
+    if severity is not None:
+        level = logging.getLevelNamesMapping().get(severity.group(1), logging.INFO)
+    logger = logging.getLogger("openwork.relay")
+    if logger.isEnabledFor(level):  # asked first: parsing a line costs more than all the rest
+        extra: dict[str, Any] = {"service.component": component, "stream": stream, "child.pid": pid}
+        record = parse_json_line(line)
+        logger.log(level, "%s", line, extra={"attributes": extra, "relayed": record})

@@ -65,13 +65,14 @@ def _explain(host: str, port: int, error: OSError) -> OpenWorkError:
 
 
 def port_holder(port: int) -> str | None:
-    """``name (pid N)`` of the process listening on ``port``, or None when the system does not say."""
+    """``name (pid N)`` of the process listening on ``port``, None when the system won't say."""
     import psutil  # noqa: PLC0415  # 30 ms, needed only to explain a failure
 
     try:
         for connection in psutil.net_connections(kind="tcp"):
             listening = connection.status == psutil.CONN_LISTEN
-            if listening and connection.laddr.port == port and connection.pid:  # pyright: ignore
+            address = connection.laddr  # () for a socket without one
+            if listening and address and address.port == port and connection.pid:
                 return f"{psutil.Process(connection.pid).name()} (pid {connection.pid})"
     except psutil.Error:
         return None

@@ -29,7 +29,7 @@ class Setting(Generic[T]):
     """One thing a user can set.
 
     Attributes:
-        name: Its name in Python and (with ``-``) its flag: ``openwork_port`` is ``--openwork-port``.
+        name: Its name in Python and, with ``-``, its flag: ``openwork_port``, ``--openwork-port``.
         parse: Turns the text of a flag or variable, or the JSON value of a file, into the value;
             raises ValueError saying what is allowed.
         default: The value when nothing is said.
@@ -190,7 +190,7 @@ def integer(least: int, most: int) -> Callable[[object], int]:
     def parse(raw: object) -> int:
         message = f"expected a whole number from {least} to {most}"
         if isinstance(raw, bool) or not isinstance(raw, int | str):
-            raise ValueError(message)
+            raise ValueError(message)  # noqa: TRY004  # what resolve() explains
         try:
             value = int(raw)
         except ValueError:
@@ -215,15 +215,15 @@ def words(raw: object) -> tuple[str, ...]:
     elif isinstance(raw, str):
         items = list(re.split(r"[,;]", raw))
     else:
-        raise ValueError("expected a list of strings")  # noqa: TRY004  # what resolve() explains
+        raise ValueError("expected a list of strings")  # what resolve() explains
     if not all(isinstance(item, str) for item in items):
         raise ValueError("expected strings")
     return tuple(item for item in (str(item).strip() for item in items) if item)
 
 
-def http_url(raw: object) -> str:
-    """An ``http://`` or ``https://`` address, without a trailing slash."""
-    value = text(raw)
-    if not re.match(r"https?://[^/\s]+", value):
-        raise ValueError("expected an address that begins with http:// or https://")
-    return value.rstrip("/")
+def http_origin(raw: object) -> str:
+    """An ``http://`` or ``https://`` address of a host, with no path, query or user."""
+    value = text(raw).rstrip("/")
+    if not re.fullmatch(r"https?://[^/\s?#@]+", value):
+        raise ValueError("expected an address like http://127.0.0.1:4096, with no path")
+    return value

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from openwork.common import settings as s
-from openwork.common.settings import Setting
+
+if TYPE_CHECKING:
+    from openwork.common.settings import Setting
 
 DEFAULT_APPROVAL_TIMEOUT_MS = 30_000
 LONGEST_APPROVAL_TIMEOUT_MS = 24 * 3600 * 1000

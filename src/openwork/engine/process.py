@@ -61,7 +61,7 @@ class EngineOptions:
 
 
 class Engine:
-    """One engine process with a fixed address and password; it can be started again after an end."""
+    """One engine process with a fixed address and password; it can be started again."""
 
     def __init__(self, options: EngineOptions) -> None:
         """Choose address and password; nothing runs yet.

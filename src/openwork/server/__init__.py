@@ -1,1 +1,1 @@
-"""The OpenWork server: tokens, approvals, audit, workspace configuration, and the way to the engine."""
+"""The OpenWork server: tokens, approvals, audit, workspaces, and the way to the engine."""

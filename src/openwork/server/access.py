@@ -6,6 +6,7 @@ The check runs before a byte of the body is read: FastAPI would parse the body f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 from fastapi import APIRouter, Depends, Request
@@ -13,14 +14,16 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from openwork.common.errors import OpenWorkError
-from openwork.server.auth import Actor, Scope, require
+from openwork.server.auth import Actor, require
 from openwork.server.context import ServerContext
 from openwork.server.departure import Departure
 from openwork.server.gate import require_writable
 from openwork.server.registry import Workspace
+from openwork.server.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from pathlib import Path
 
     from starlette.responses import Response
     from starlette.types import Message, Receive
@@ -75,9 +78,9 @@ class GuardedRoute(APIRoute):
             raise TypeError(f"{path}: declare who may call it with @access(…)")
         self.rule = rule
         if rule.kind != "none":
-            schemes = (
-                [{"hostToken": []}, {"bearer": []}] if rule.kind == "host" else [{"bearer": []}]
-            )
+            schemes: list[dict[str, list[str]]] = [{"bearer": []}]
+            if rule.kind == "host":
+                schemes.insert(0, {"hostToken": []})
             extra: dict[str, Any] = options.get("openapi_extra") or {}
             options["openapi_extra"] = {**extra, "security": schemes, "x-scope": rule.least.wire}
         super().__init__(path, endpoint, **options)
@@ -135,7 +138,7 @@ def authorized(context: ServerContext, workspace_id: str) -> Workspace:
         OpenWorkError: ``workspace_not_found`` or ``workspace_unauthorized``.
     """
     workspace = context.registry.get(workspace_id)
-    if not any(workspace.path.is_relative_to(root) for root in context.settings.authorized_roots):
+    if not under_roots(workspace.path, context.settings.authorized_roots):
         raise OpenWorkError(
             "workspace_unauthorized",
             f"The workspace {workspace.path} lies outside the authorised folders.",
@@ -143,6 +146,12 @@ def authorized(context: ServerContext, workspace_id: str) -> Workspace:
             status=403,
         )
     return workspace
+
+
+@lru_cache(maxsize=256)
+def under_roots(path: Path, roots: tuple[Path, ...]) -> bool:
+    """Whether ``path`` is one of ``roots`` or lies below one; all are resolved."""
+    return any(path.is_relative_to(root) for root in roots)
 
 
 def body_too_large(limit_bytes: int) -> OpenWorkError:

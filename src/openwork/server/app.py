@@ -20,7 +20,7 @@ from openwork.server.routes import workspaces as workspaces_routes
 from openwork.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
 
     from starlette.types import ASGIApp
 
@@ -65,14 +65,14 @@ def build_app(context: ServerContext) -> ASGIApp:
     proxy = EngineProxy(MountMiddleware(api), context)
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         yield
         proxy.close()
 
     api.router.lifespan_context = lifespan
     settings = context.settings
     machine = platform.node().lower()
-    names = (*settings.allowed_hosts, machine, f"{machine.partition('.')[0]}.local")
+    names = (*settings.allowed_hosts, settings.host, machine, f"{machine.partition('.')[0]}.local")
     app: ASGIApp = CorsMiddleware(proxy, settings.cors_origins)
     app = HostCheckMiddleware(app, names)
     app = RequestLogMiddleware(app, enabled=settings.log_requests)

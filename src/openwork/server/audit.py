@@ -91,7 +91,7 @@ class AuditLog:
         line = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE_MODE)
         try:
-            # A line cut short by a crash is kept, on a line of its own: nothing is lost or rewritten.
+            # A line cut short by a crash is kept on a line of its own: nothing is rewritten.
             _write_all(descriptor, b"\n" + line if torn else line)
             os.fsync(descriptor)
         except OSError:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Literal
 
 from openwork.common.errors import OpenWorkError
 from openwork.common.ids import same_secret, token_hash
+from openwork.server.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,29 +20,7 @@ CLIENT_ID_HEADER = "x-openwork-client-id"
 LONGEST_CLIENT_ID = 200
 
 
-class Scope(IntEnum):
-    """What a token allows; a higher scope includes the lower ones."""
-
-    VIEWER = 1
-    COLLABORATOR = 2
-    OWNER = 3
-
-    @property
-    def wire(self) -> str:
-        """``viewer``, ``collaborator`` or ``owner``."""
-        return self.name.lower()
-
-    @staticmethod
-    def from_wire(word: str) -> Scope:
-        """The scope called ``word``.
-
-        Raises:
-            KeyError: There is none.
-        """
-        return {scope.wire: scope for scope in Scope}[word]
-
-
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Actor:
     """Who made a request.
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 DIRECTORY_HEADER = "x-opencode-directory"
 _DIRECTORY_QUERIES = frozenset({"directory", "location[directory]"})
 _REFUSED_QUERIES = ("workspace", "location")
+_PINNED_WORDS = ("directory", *_REFUSED_QUERIES)
 
 
 def pin_directory(
@@ -37,9 +38,8 @@ def pin_directory(
     """
     chosen = _inside(root, engine_root, unquote(header)) if header else engine_root
     text = query.decode("latin-1")
-    if b"directory" not in query and b"workspace" not in query and b"location" not in query:
-        if "%" not in text:
-            return quote(chosen, safe="/"), text
+    if "%" not in text and not any(word in text for word in _PINNED_WORDS):
+        return quote(chosen, safe="/"), text
     pairs = parse_qsl(text, keep_blank_values=True)
     pinned: list[tuple[str, str]] = []
     for name, value in pairs:

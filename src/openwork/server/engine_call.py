@@ -38,7 +38,7 @@ _CONDITIONS = frozenset(
 _NOT_RETURNED = HOP_BY_HOP | {b"set-cookie", b"www-authenticate", b"content-security-policy"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class EngineCall:
     """A request that has been let through.
 
@@ -100,7 +100,7 @@ def announces_body(raw: RawHeaders) -> bool:
 
 
 def returned_headers(raw: RawHeaders) -> RawHeaders:
-    """The engine's headers as the client gets them; bodies pass unchanged, so their coding stays."""
+    """The engine's headers as the client gets them; bodies pass unchanged, coding and all."""
     lowered = [(name.lower(), value) for name, value in raw]
     named = connection_named(lowered)
     return [pair for pair in lowered if pair[0] not in _NOT_RETURNED and pair[0] not in named]

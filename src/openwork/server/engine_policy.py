@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
 from openwork.common.errors import OpenWorkError
-from openwork.server.auth import Scope
+from openwork.server.scope import Scope
 
 if TYPE_CHECKING:
     from openwork.server.engine_bodies import Inspection
 
+CACHED_PATHS = 1024
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 
@@ -61,7 +63,9 @@ _WRITES: tuple[tuple[str, EngineRule], ...] = (
     (r"/session/[^/]+", EngineRule(Scope.COLLABORATOR, inspect="session")),
     (r"/session/[^/]+/(message|prompt_async)", EngineRule(Scope.COLLABORATOR, inspect="prompt")),
     (r"/session/[^/]+/command", EngineRule(Scope.COLLABORATOR, inspect="command")),
-    (r"/session/[^/]+/(abort|fork|init|revert|share|summarize|unrevert)", WORK),
+    (r"/session/[^/]+/(abort|fork|init|revert|summarize|unrevert)", WORK),
+    # Publishes the conversation on the engine vendor's site.
+    (r"/session/[^/]+/share", OWN),
     (r"/session/[^/]+/message/[^/]+(/part/[^/]+)?", WORK),
     (r"/question/[^/]+/(reply|reject)", WORK),
     (r"/mcp/[^/]+/(connect|disconnect)", WORK),
@@ -84,6 +88,7 @@ _COMPILED_READS = _compiled(_READS)
 _COMPILED_WRITES = _compiled(_WRITES)
 
 
+@lru_cache(maxsize=CACHED_PATHS)
 def rule_for(method: str, path: str) -> EngineRule:
     """The rule for a request on the engine's ``path`` (canonical, decoded)."""
     reads = method in SAFE_METHODS
@@ -93,6 +98,7 @@ def rule_for(method: str, path: str) -> EngineRule:
     return VIEW if reads else OWN
 
 
+@lru_cache(maxsize=CACHED_PATHS)
 def canonical_path(raw_path: str) -> tuple[str, str]:
     """An engine path as (decoded, encoded): what is judged is exactly what is sent on.
 
@@ -119,5 +125,5 @@ def canonical_path(raw_path: str) -> tuple[str, str]:
 
 
 def needs_inspection(rule: EngineRule, scope: Scope) -> bool:
-    """Whether the body must be read first. Owners may lift permissions, nobody leaves the folder."""
+    """Whether the body is read first. Owners may lift permissions, nobody leaves the folder."""
     return rule.inspect is not None and (rule.inspect == "location" or scope < Scope.OWNER)

@@ -156,6 +156,10 @@ class Exchange:
         headers = returned_headers(connection.headers)
         self.answering = True
         await send({"type": "http.response.start", "status": connection.status, "headers": headers})
+        whole = connection.take_whole()
+        if whole is not None:
+            await send({"type": "http.response.body", "body": whole})
+            return
         async for chunk in connection.chunks():
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})

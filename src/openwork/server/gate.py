@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from openwork.common.errors import OpenWorkError
 from openwork.server.approvals import ApprovalRequest
 from openwork.server.audit import AuditRecord
-from openwork.server.auth import Scope, require
+from openwork.server.auth import require
+from openwork.server.scope import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncGenerator, Sequence
     from pathlib import Path
 
     from openwork.server.approvals import Approvals
@@ -89,7 +90,7 @@ class Gate:
         target: str | None = None,
         reload: tuple[Reason, ReloadTrigger] | None = None,
         writes: bool = True,
-    ) -> AsyncIterator[Change]:
+    ) -> AsyncGenerator[Change]:
         """Let one change through: the body of the ``async with`` makes it.
 
         Bodies of one workspace run one after another; waiting for approval blocks nobody else. The

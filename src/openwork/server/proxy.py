@@ -12,11 +12,9 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from starlette.datastructures import Headers
-
 from openwork.common.errors import OpenWorkError
+from openwork.common.headers import first_values
 from openwork.server.access import authorized
-from openwork.server.auth import Scope as TokenScope
 from openwork.server.auth import require
 from openwork.server.directory_pin import DIRECTORY_HEADER, pin_directory
 from openwork.server.engine_bodies import Bounds, check_body
@@ -30,6 +28,7 @@ from openwork.server.exchange import Exchange
 from openwork.server.middleware.mount import split_mount
 from openwork.server.permission_audit import look_up_permission, record_reply
 from openwork.server.redaction import redact_json
+from openwork.server.scope import Scope as TokenScope
 from openwork.server.streams import OpenStreams
 from openwork.server.upstream import Upstreams
 
@@ -85,7 +84,7 @@ class EngineProxy:
 
     def _admit(self, scope: Scope, mount: str | None, raw_path: str) -> EngineCall:
         """Authenticate, authorise and pin, before anything of the body is read."""
-        headers = cast("Mapping[str, str]", Headers(scope=scope))
+        headers = first_values(scope["headers"])
         method = scope.get("method", "GET")
         actor = self._context.authenticator.client(headers, allow_basic=True)
         if method not in METHODS:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import resource
 import socket
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from openwork.common import log
 from openwork.common.net import listen
 from openwork.server.app import build_app
 from openwork.server.context import build_context
+from openwork.server.settings import TABLE
 
 if TYPE_CHECKING:
     from openwork.server.settings import ServerSettings
@@ -20,8 +22,20 @@ if TYPE_CHECKING:
 STOP_GRACE_S = 1
 KEEPALIVE_S = 75
 BACKLOG = 2048
+MOST_DESCRIPTORS = 65_536
 
 logger = logging.getLogger("openwork.server")
+
+
+def raise_descriptor_limit() -> None:
+    """Allow as many open files as the system lets us: each proxied stream holds two.
+
+    The usual soft limit of 1,024 would end at about 500 streams.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, MOST_DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def run(settings: ServerSettings, *, listen_fd: int | None = None) -> None:
@@ -40,6 +54,10 @@ def run(settings: ServerSettings, *, listen_fd: int | None = None) -> None:
         run_id=settings.run_id or None,
         verbose=settings.verbose,
     )
+    for setting in TABLE:
+        value = "***" if setting.secret else settings.resolved.get(setting)
+        logger.debug("%s = %s (%s)", setting.flag, value, settings.resolved.origins[setting.name])
+    raise_descriptor_limit()
     context = build_context(settings)
     if listen_fd is None:
         listener = listen(settings.host, settings.port, backlog=BACKLOG)

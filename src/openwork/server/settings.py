@@ -75,7 +75,7 @@ WORKSPACE: Setting[tuple[str, ...]] = s.Setting(
 )
 OPENCODE_BASE_URL: Setting[str] = s.Setting(
     "opencode_base_url",
-    s.http_url,
+    s.http_origin,
     "",
     "Address of the engine.",
     env=("OPENWORK_OPENCODE_BASE_URL",),
@@ -295,7 +295,7 @@ def _roots(file: Mapping[str, Any], config_path: Path) -> tuple[Path, ...]:
 def _workspaces(
     resolved: Resolved, file: Mapping[str, Any], config_path: Path
 ) -> tuple[WorkspaceSetting, ...]:
-    """The workspaces of the command line, else of the environment, else of the file: never mixed."""
+    """The workspaces of the command line, else the environment, else the file: never mixed."""
     given = resolved.get(WORKSPACE)
     if given:
         entries: list[dict[str, Any]] = [{"path": path} for path in given]

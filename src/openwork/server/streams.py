@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 
 class Stream:
@@ -41,7 +41,7 @@ class OpenStreams:
         self._by_token: dict[str, set[Stream]] = {}
 
     @contextmanager
-    def opened(self, token_hash: str) -> Iterator[Stream]:
+    def opened(self, token_hash: str) -> Generator[Stream]:
         """Count the current task among the streams of a token while the block runs.
 
         A cancellation that came from :meth:`Stream.end` ends the block quietly.

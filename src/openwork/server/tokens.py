@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from openwork.common.errors import OpenWorkError
 from openwork.common.files import read_json_object, write_private_json
 from openwork.common.ids import new_access_token, new_id, token_hash
-from openwork.server.auth import Scope
+from openwork.server.scope import Scope
 
 if TYPE_CHECKING:
     from collections.abc import Callable

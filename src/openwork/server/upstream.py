@@ -1,7 +1,7 @@
 """A small HTTP/1.1 client for one job: passing requests to the engine and answers back.
 
 It parses with httptools (the parser uvicorn uses) and hands bytes through without building
-header objects, which costs a quarter of aiohttp's time a request; ``benchmarks/`` holds the figures.
+header objects: a quarter of aiohttp's time a request (figures in ``benchmarks/``).
 Connections are kept and used again. Bodies are streamed with back-pressure in both directions.
 """
 
@@ -236,6 +236,15 @@ class Connection(asyncio.Protocol):
     async def _wait_for_head(self) -> None:
         while not self._headers_done:
             await self._wait()
+
+    def take_whole(self) -> bytes | None:
+        """The body when all of it is here already, else None."""
+        if not self.complete or self._reading_paused:
+            return None
+        body = b"".join(self._chunks)
+        self._chunks.clear()
+        self._buffered = 0
+        return body
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body, as it arrives.

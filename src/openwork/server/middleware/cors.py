@@ -34,6 +34,7 @@ class CorsMiddleware:
         self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer preflights, and mark what other origins may read."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from starlette.datastructures import Headers
-
 from openwork.common.errors import OpenWorkError
 from openwork.server.errors import send_error
 
@@ -14,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from starlette.types import ASGIApp, Receive, Scope, Send
+
+
+KEPT_VERDICTS = 256
 
 
 def host_name(host: str) -> str:
@@ -35,11 +36,11 @@ class HostCheckMiddleware:
         """Allow the names ``allowed`` besides addresses and ``localhost``."""
         self._app = app
         self._allowed = {name.lower() for name in allowed} | {"localhost"}
+        self._verdicts: dict[bytes, bool] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] in {"http", "websocket"} and not self._known(
-            Headers(scope=scope).get("host", "")
-        ):
+        """Pass on what names us; 421 for the rest."""
+        if scope["type"] in {"http", "websocket"} and not self._names_us(scope["headers"]):
             error = OpenWorkError(
                 "host_not_allowed",
                 "The Host header does not name this server.",
@@ -52,6 +53,14 @@ class HostCheckMiddleware:
                 await send_error(send, error)
             return
         await self._app(scope, receive, send)
+
+    def _names_us(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        host = next((value for name, value in headers if name == b"host"), b"")
+        if host not in self._verdicts:
+            if len(self._verdicts) >= KEPT_VERDICTS:
+                self._verdicts.clear()
+            self._verdicts[host] = self._known(host.decode("latin-1"))
+        return self._verdicts[host]
 
     def _known(self, host: str) -> bool:
         name = host_name(host)

@@ -28,6 +28,7 @@ class MountMiddleware:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve ``/w/:id/…`` as the path below it."""
         mounted = split_mount(scope.get("path", ""))
         if mounted is None:
             await self._app(scope, receive, send)

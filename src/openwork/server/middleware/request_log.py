@@ -25,6 +25,7 @@ class RequestLogMiddleware:
         self._enabled = enabled
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on, log the outcome, and turn a crash into a 500."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

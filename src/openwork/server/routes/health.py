@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from openwork.server.access import (
     CLIENT,
@@ -14,10 +14,12 @@ from openwork.server.access import (
     authorized,
     guarded_router,
 )
-from openwork.server.context import ServerContext
-from openwork.server.registry import Workspace
 from openwork.server.wire import WireModel
 from openwork.version import __version__
+
+if TYPE_CHECKING:
+    from openwork.server.context import ServerContext
+    from openwork.server.registry import Workspace
 
 router = guarded_router("server")
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.access import HOST, HOST_CHANGE, Context, access, guarded_router
-from openwork.server.auth import Scope
+from openwork.server.scope import Scope
 from openwork.server.wire import Ok, WireModel
 
 router = guarded_router("tokens")

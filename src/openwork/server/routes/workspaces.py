@@ -1,4 +1,4 @@
-"""Choose the active workspace. (Listing is beside status; making and removing come with the API.)"""
+"""Choose the active workspace. Listing is beside status; the rest comes with the API."""
 
 from __future__ import annotations
 
