@@ -10,7 +10,7 @@ from playwright.async_api import expect
 
 from tests.browser.relay import running_relay
 
-pytestmark = [pytest.mark.xdist_group("browser"), pytest.mark.timeout(120)]
+pytestmark = pytest.mark.timeout(120)
 
 EXPENSES = "Summarise the expenses of the quarter in summary.md"
 INVOICES = "List the open invoices and what is due"

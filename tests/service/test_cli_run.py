@@ -19,8 +19,6 @@ from openwork.engine.client import EngineClient
 from openwork.orchestrator.task import INTERRUPTED, Answer, Finished, TaskRun, TextDelta
 from tests.running_host import COMMAND, WAIT_S, home_of, openwork, running_host, wait_until
 
-pytestmark = pytest.mark.xdist_group("cli-run")
-
 EXPENSES = "Summarise the expenses"
 
 

@@ -28,7 +28,6 @@ from openwork.demo.scripts import EXPENSES_FILE, SUMMARY_FILE
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-pytestmark = pytest.mark.xdist_group("demo-engine")  # one worker, so one engine
 
 WAIT_S = 30
 KEY = "a-key-for-the-demo"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from openwork.engine.progress import Progress
 
 # One worker: the others would only wait for its download.
-pytestmark = [pytest.mark.xdist_group("engine-install"), pytest.mark.timeout(600)]
+pytestmark = pytest.mark.timeout(600)
 
 
 async def test_the_real_engine_is_installed_verified_and_found():

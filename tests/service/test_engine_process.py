@@ -18,8 +18,6 @@ from openwork.engine.process import Engine, EngineOptions
 from tests.engine_cache import cached_engine
 from tests.until import until
 
-pytestmark = pytest.mark.xdist_group("engine-process")
-
 
 @pytest.fixture
 def options(tmp_path):

@@ -15,8 +15,6 @@ from openwork.orchestrator.settings import DEFAULT_SERVER_PORT, load
 from tests.engine_cache import cached_engine
 from tests.running_host import home_of, openwork
 
-pytestmark = pytest.mark.xdist_group("host-bad-input")
-
 
 @pytest.fixture
 def env(tmp_path):

@@ -14,8 +14,6 @@ from openwork.common.headers import basic_auth
 from openwork.engine.client import EngineClient
 from tests.running_host import command_line, openwork, running_host, wait_until
 
-pytestmark = pytest.mark.xdist_group("host-demo")
-
 PAYLOAD = {
     "runId": None,
     "workspace": None,

@@ -8,8 +8,6 @@ import pytest
 
 from tests.running_host import below, command_line, home_of, start, wait_until
 
-pytestmark = pytest.mark.xdist_group("host-signals")
-
 
 def some_child(host):
     return host.descendants()

@@ -24,8 +24,6 @@ from tests.running_host import (
     wait_until,
 )
 
-pytestmark = pytest.mark.xdist_group("host-workspace")
-
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory):

@@ -19,7 +19,6 @@ from tests.engine_cache import cached_engine
 from tests.stack import CLIENT_TOKEN, HOST_TOKEN, PROVIDER_KEY, running_stack
 from tests.until import until
 
-pytestmark = pytest.mark.xdist_group("proxy-engine")
 PAUSE_S = 0.05
 
 

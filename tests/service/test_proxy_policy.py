@@ -14,7 +14,6 @@ from openwork.demo.layout import lay_out
 from openwork.engine.events import events
 from tests.stack import CLIENT_TOKEN, PROVIDER_KEY, running_stack
 
-pytestmark = pytest.mark.xdist_group("proxy-policy")
 SCOPES = ("owner", "collaborator", "viewer")
 
 

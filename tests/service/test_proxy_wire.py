@@ -10,7 +10,6 @@ import pytest
 from tests.stack import CLIENT_TOKEN, HOST_TOKEN, running_server
 from tests.until import until
 
-pytestmark = pytest.mark.xdist_group("proxy-wire")
 OK = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
 CANARY = "engine-password-canary"
 

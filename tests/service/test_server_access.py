@@ -15,8 +15,6 @@ from openwork.demo.layout import lay_out
 from tests.stack import CLIENT_TOKEN, HOST_TOKEN, running_server
 from tests.until import until
 
-pytestmark = pytest.mark.xdist_group("server-access")
-
 # Who may call what. A route that is added belongs here: that is the point of the table.
 TABLE = {
     "GET /health": "nobody",

@@ -16,7 +16,6 @@ from openwork.workspace.jsonc import parse, remove, set_value
 if TYPE_CHECKING:
     from pathlib import Path
 
-pytestmark = pytest.mark.xdist_group("jsonc-oracle")
 
 VERSION = "3.3.1"
 SEED_TEXTS = (
