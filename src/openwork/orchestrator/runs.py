@@ -2,15 +2,18 @@
 
 File: ``<data dir>/run/<run id>.json`` (0600): ``{runId, pid, startedAt, workspace, workspaceId,
 url, connectUrl, token, ownerToken, hostToken, children [{name, pid, startedAt}]}``. ``startedAt``
-is when a process started, seconds since the epoch: it tells it from a later one of its id.
+is when a process started, by a clock that nobody sets: it tells it from a later one of its id.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -18,11 +21,8 @@ from openwork.common.errors import OpenWorkError
 from openwork.common.files import read_json_object, write_private_json
 from openwork.common.process import end_tree
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 # Two readings of one process's start differ by rounding only.
-SAME_START_S = 0.5
+SAME_START_S = 0.005
 
 logger = logging.getLogger(__name__)
 
@@ -81,10 +81,20 @@ class HostRun:
 
 
 def started_at(pid: int) -> float:
-    """When a process started, seconds since the epoch; 0 when it is gone."""
+    """When a process started, in seconds since the system did; 0 when it is gone.
+
+    On Linux psutil's date moves when the clock is set: a host would look dead to the next one, and
+    be swept. The kernel's own figure stays (proc_pid_stat(5), field 22). macOS keeps a fixed date.
+    """
     try:
+        if sys.platform == "linux":
+            # The name, field 2, is in parentheses and may hold anything, a parenthesis too.
+            fields = (
+                Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+            )
+            return int(fields[19]) / os.sysconf("SC_CLK_TCK")
         return psutil.Process(pid).create_time()
-    except psutil.Error:
+    except (OSError, psutil.Error):
         return 0.0
 
 
