@@ -95,3 +95,17 @@ def test_every_setting_has_a_variable_and_a_line_of_help():
         assert setting.env, setting.name
         assert setting.env[0].startswith("OPENWORK_"), setting.name
         assert setting.help.endswith((".", ")")), setting.name
+
+
+@pytest.mark.parametrize(
+    ("flags", "quiet", "level"),
+    [
+        ({}, False, "info"),
+        ({}, True, "warning"),
+        ({"log_format": "json"}, True, "info"),
+        ({"verbose": True}, True, "debug"),
+        ({"log_level": "error", "verbose": True}, True, "error"),
+    ],
+)
+def test_how_much_is_logged(flags, quiet, level):
+    assert load(flags, {}, quiet=quiet).log_level == level

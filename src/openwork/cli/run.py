@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import sys
 from contextlib import AsyncExitStack
@@ -55,7 +56,7 @@ def run(**options: Any) -> int:  # noqa: ANN401
     from openwork.cli.stopping import until_stopped
     from openwork.common import log
 
-    log.configure("openwork-run", color=False)
+    log.configure("openwork-run", level="warning")
     return asyncio.run(until_stopped(_run(options), stopped_status=1))
 
 
@@ -91,17 +92,15 @@ async def _while_up(host: Host, work: Coroutine[Any, Any, int]) -> int:
 async def _temporary_host(
     options: dict[str, Any], demo_dir: Path | None, stack: AsyncExitStack
 ) -> tuple[Host, HostTarget]:
-    import logging
-
     from openwork.cli.progress_bar import report_progress
     from openwork.orchestrator.host import Host
     from openwork.orchestrator.settings import load
 
-    logging.getLogger().setLevel(logging.WARNING)
     flags = {"openwork_port": "0", "data_dir": options["data_dir"]}
     if demo_dir is None:
         flags["workspace"] = options["workspace"]
-    settings = load(flags, os.environ, demo_dir=demo_dir)
+    settings = load(flags, os.environ, demo_dir=demo_dir, quiet=True)
+    logging.getLogger().setLevel(settings.log_level.upper())
     where = "sample files (scripted answers)" if demo_dir else settings.workspace
     click.echo(f"Starting a temporary host on {where} …", err=True)
     host = await stack.enter_async_context(Host(settings, report_progress()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -82,7 +81,7 @@ async def _settle_and_host(options: dict[str, Any], *, for_a_person: bool) -> in
     with_events: bool = options.pop("check_events")
     check: bool = options.pop("check") or with_events
     with demo_folder(wanted=demo) as demo_dir:
-        settings = load(options, os.environ, demo_dir=demo_dir)
+        settings = load(options, os.environ, demo_dir=demo_dir, quiet=for_a_person)
         color = settings.color
         if color is None:
             color = sys.stderr.isatty() and "NO_COLOR" not in os.environ
@@ -90,11 +89,9 @@ async def _settle_and_host(options: dict[str, Any], *, for_a_person: bool) -> in
             "openwork-orchestrator",
             log_format=settings.log_format,
             run_id=settings.run_id,
-            verbose=settings.verbose,
+            level=settings.log_level,
             color=color,
         )
-        if for_a_person and settings.log_format == "pretty" and not settings.verbose:
-            logging.getLogger().setLevel(logging.WARNING)
         qr = for_a_person and sys.stdout.isatty()
         return await _host(settings, as_json=as_json, qr=qr, check=check, with_events=with_events)
 

@@ -177,7 +177,7 @@ def configure(
     *,
     log_format: str = "pretty",
     run_id: str | None = None,
-    verbose: bool = False,
+    level: str = "info",
     color: bool = False,
     stream: TextIO | None = None,
 ) -> None:
@@ -187,7 +187,7 @@ def configure(
         service: ``service.name`` of the records, such as ``openwork-server``.
         log_format: ``pretty`` or ``json``.
         run_id: Correlates the services of one run.
-        verbose: Debug lines too.
+        level: The mildest lines written: ``debug``, ``info``, ``warning`` or ``error``.
         color: ANSI colours in pretty lines.
         stream: Where to write; standard error when None.
     """
@@ -196,7 +196,7 @@ def configure(
     handler.setFormatter(_Formatter(service, run_id, as_json=as_json, color=color))
     root = logging.getLogger()
     root.handlers = [handler]
-    root.setLevel(logging.DEBUG if verbose else logging.INFO)
+    root.setLevel(level.upper())
     for noisy in ("asyncio", "aiohttp.access", "uvicorn.access", "uvicorn.error"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 

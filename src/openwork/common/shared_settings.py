@@ -56,14 +56,34 @@ LOG_FORMAT: Setting[str] = s.Setting(
     file="logFormat",
     choices=("pretty", "json"),
 )
+LOG_LEVELS = ("auto", "debug", "info", "warning", "error")
+LOG_LEVEL: Setting[str] = s.Setting(
+    "log_level",
+    s.one_of(*LOG_LEVELS),
+    "auto",
+    "The mildest log lines shown; auto is info, and warning where a person reads along.",
+    env=("OPENWORK_LOG_LEVEL",),
+    file="logLevel",
+    choices=LOG_LEVELS,
+)
 VERBOSE: Setting[bool] = s.Setting(
     "verbose",
     s.boolean,
     False,  # noqa: FBT003
-    "More log lines, and the settings in use.",
+    "As --log-level debug: more log lines, and the settings in use.",
     env=("OPENWORK_VERBOSE",),
     is_flag=True,
 )
 RUN_ID: Setting[str] = s.Setting(
     "run_id", s.text, "", "Correlates the logs of one run.", env=("OPENWORK_RUN_ID",)
 )
+
+
+def log_level(resolved: s.Resolved, *, quiet: bool = False) -> str:
+    """The level that ``--log-level`` and ``--verbose`` come to; ``quiet`` where a person reads."""
+    named = resolved.get(LOG_LEVEL)
+    if named != "auto":
+        return named
+    if resolved.get(VERBOSE):
+        return "debug"
+    return "warning" if quiet else "info"

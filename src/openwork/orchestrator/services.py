@@ -164,7 +164,7 @@ def server_environment(
         "OPENWORK_OPENCODE_USERNAME": engine.username,
         "OPENWORK_OPENCODE_PASSWORD": engine.password,
         "OPENWORK_LOG_FORMAT": "json",
-        "OPENWORK_VERBOSE": "true" if settings.verbose else "false",
+        "OPENWORK_LOG_LEVEL": settings.log_level,
         "OPENWORK_RUN_ID": settings.run_id,
     }
 

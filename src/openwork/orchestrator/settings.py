@@ -19,9 +19,11 @@ from openwork.common.shared_settings import (
     APPROVAL_TIMEOUT,
     CORS,
     LOG_FORMAT,
+    LOG_LEVEL,
     READ_ONLY,
     RUN_ID,
     VERBOSE,
+    log_level,
 )
 from openwork.engine.locate import parse_source
 
@@ -177,6 +179,7 @@ TABLE: tuple[Setting[Any], ...] = (
     OPENCODE_PORT,
     OPENCODE_LOG_LEVEL,
     LOG_FORMAT,
+    LOG_LEVEL,
     COLOR,
     VERBOSE,
     RUN_ID,
@@ -215,7 +218,7 @@ class HostSettings:
     opencode_log_level: str | None
     log_format: str
     color: bool | None
-    verbose: bool
+    log_level: str
     run_id: str
     demo: bool
     resolved: Resolved
@@ -227,7 +230,11 @@ class HostSettings:
 
 
 def load(
-    flags: Mapping[str, Any], environ: Mapping[str, str], *, demo_dir: Path | None = None
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str],
+    *,
+    demo_dir: Path | None = None,
+    quiet: bool = False,
 ) -> HostSettings:
     """Settle a host's settings.
 
@@ -235,6 +242,7 @@ def load(
         flags: Given on the command line, by setting name.
         environ: The environment.
         demo_dir: The folder of a demo run: its workspace and data; None for real work.
+        quiet: A person reads along: only warnings and errors unless more is asked for.
 
     Raises:
         UsageError: A value its setting does not take, or values that contradict each other.
@@ -289,7 +297,7 @@ def load(
         opencode_log_level=resolved.get(OPENCODE_LOG_LEVEL) or None,
         log_format=resolved.get(LOG_FORMAT),
         color=resolved.get(COLOR),
-        verbose=resolved.get(VERBOSE),
+        log_level=log_level(resolved, quiet=quiet and resolved.get(LOG_FORMAT) == "pretty"),
         run_id=run_id or new_id(),
         demo=demo_dir is not None,
         resolved=resolved,

@@ -52,7 +52,7 @@ def run(settings: ServerSettings, *, listen_fd: int | None = None) -> None:
         "openwork-server",
         log_format=settings.log_format,
         run_id=settings.run_id or None,
-        verbose=settings.verbose,
+        level=settings.log_level,
     )
     for setting in TABLE:
         value = "***" if setting.secret else settings.resolved.get(setting)

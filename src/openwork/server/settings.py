@@ -17,9 +17,11 @@ from openwork.common.shared_settings import (
     APPROVAL_TIMEOUT,
     CORS,
     LOG_FORMAT,
+    LOG_LEVEL,
     READ_ONLY,
     RUN_ID,
     VERBOSE,
+    log_level,
 )
 
 if TYPE_CHECKING:
@@ -153,6 +155,7 @@ TABLE: tuple[Setting[Any], ...] = (
     ALLOWED_HOST,
     READ_ONLY,
     LOG_FORMAT,
+    LOG_LEVEL,
     LOG_REQUESTS,
     VERBOSE,
     RUN_ID,
@@ -217,7 +220,7 @@ class ServerSettings:
     read_only: bool
     log_format: str
     log_requests: bool
-    verbose: bool
+    log_level: str
     run_id: str
     token_store: Path
     data_dir: Path
@@ -264,7 +267,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
         read_only=resolved.get(READ_ONLY),
         log_format=resolved.get(LOG_FORMAT),
         log_requests=resolved.get(LOG_REQUESTS),
-        verbose=resolved.get(VERBOSE),
+        log_level=log_level(resolved),
         run_id=resolved.get(RUN_ID),
         token_store=_absolute(
             resolved.get(TOKEN_STORE) or str(config_path.with_name("tokens.json"))
