@@ -16,7 +16,6 @@ from openwork.common.errors import OpenWorkError
 from openwork.common.headers import basic_auth
 from openwork.common.ids import new_password
 from openwork.common.net import free_port, is_loopback
-from openwork.engine.client import EngineClient
 from openwork.engine.home import ENGINE_USERNAME, EngineHome
 
 if TYPE_CHECKING:
@@ -24,9 +23,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from openwork.common.process import Child
+    from openwork.engine.client import EngineClient
+    from openwork.engine.models import Health
 
 READY_TIMEOUT_S = 45.0
-PROBE_PAUSE_S = 0.02
+PROBE_PAUSE_S = 0.025
 _LEVEL = re.compile(r"\blevel=(\w+)")
 _LEVELS = {"WARN": logging.WARNING, "ERROR": logging.ERROR}
 
@@ -91,6 +92,9 @@ class Engine:
 
     def client(self, directory: str | None = None) -> EngineClient:
         """A client of this engine for one workspace folder; open it with ``async with``."""
+        # Loading the HTTP client takes a quarter of a second: the engine starts meanwhile.
+        from openwork.engine.client import EngineClient  # noqa: PLC0415
+
         return EngineClient(
             self.base_url,
             headers=self.auth_headers,
@@ -132,23 +136,33 @@ class Engine:
             raise
 
     async def _wait_ready(self, child: Child) -> None:
+        """Probe until one answers, not waiting for the probe before.
+
+        The engine accepts connections before it can answer, and never answers some of those.
+        """
         deadline = time.monotonic() + READY_TIMEOUT_S
         last = "nothing answered"
+        probes: set[asyncio.Task[Health]] = set()
         async with self.client() as client:
-            while time.monotonic() < deadline:
-                if not child.running:
-                    raise self._ended(child)
-                try:
-                    health = await client.health()
-                except OpenWorkError as error:
-                    if error.code == "engine_unsupported":
-                        raise
-                    self._refuse_stranger(error)
-                    last = error.message
-                else:
-                    self.version = health.version
-                    return
-                await asyncio.sleep(PROBE_PAUSE_S)
+            try:
+                while time.monotonic() < deadline:
+                    if not child.running:
+                        raise self._ended(child)
+                    probes.add(asyncio.create_task(client.health()))
+                    done, probes = await asyncio.wait(probes, timeout=PROBE_PAUSE_S)
+                    for probe in done:
+                        try:
+                            self.version = probe.result().version
+                        except OpenWorkError as error:
+                            self._refuse_stranger(error)
+                            last = error.message
+                        else:
+                            return
+                    await asyncio.sleep(PROBE_PAUSE_S)
+            finally:
+                for probe in probes:
+                    probe.cancel()
+                await asyncio.gather(*probes, return_exceptions=True)
         raise OpenWorkError(
             "engine_timeout",
             f"The engine did not answer {self.base_url}/global/health within "
@@ -157,7 +171,9 @@ class Engine:
         )
 
     def _refuse_stranger(self, error: OpenWorkError) -> None:
-        """Something that knows neither our password nor the route sits on the port."""
+        """An engine we cannot use, or something that knows neither our password nor the route."""
+        if error.code == "engine_unsupported":
+            raise error
         if error.code == "opencode_request_failed":
             raise OpenWorkError(
                 "engine_port_taken",

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
-
-from pydantic import BaseModel, ConfigDict, ValidationError
-from pydantic.alias_generators import to_camel
 
 from openwork.common.files import replace_file
 from openwork.engine.tarball import file_sha256
@@ -28,8 +25,12 @@ RECEIPT_MODE = 0o644
 logger = logging.getLogger(__name__)
 
 
-class Receipt(BaseModel):
+@dataclass(frozen=True)
+class Receipt:
     """What was installed.
+
+    Not a pydantic model: it is read before every start of the engine, and loading pydantic would
+    take a tenth of a second of it.
 
     Attributes:
         version: The package's version.
@@ -41,8 +42,6 @@ class Receipt(BaseModel):
         inode: Its inode number.
         reported_version: What ``opencode --version`` said; None before it was run here.
     """
-
-    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, frozen=True)
 
     version: str
     package: str
@@ -64,8 +63,22 @@ class Receipt(BaseModel):
         Raises:
             OSError: The folder cannot be written.
         """
-        text = json.dumps(self.model_dump(by_alias=True), indent=2) + "\n"
+        fields = {wire: getattr(self, name) for wire, (name, _) in _WIRE_FIELDS.items()}
+        text = json.dumps(fields, indent=2) + "\n"
         replace_file(binary.with_name(RECEIPT_NAME), text.encode(), mode=RECEIPT_MODE)
+
+
+_TEXT, _NUMBER = (str,), (int,)
+_WIRE_FIELDS: dict[str, tuple[str, tuple[type, ...]]] = {
+    "version": ("version", _TEXT),
+    "package": ("package", _TEXT),
+    "integrity": ("integrity", _TEXT),
+    "sha256": ("sha256", _TEXT),
+    "sizeBytes": ("size_bytes", _NUMBER),
+    "mtimeNs": ("mtime_ns", _NUMBER),
+    "inode": ("inode", _NUMBER),
+    "reportedVersion": ("reported_version", (str, type(None))),
+}
 
 
 @dataclass(frozen=True)
@@ -121,7 +134,7 @@ def refresh(binary: Path, receipt: Receipt, **changes: int | str) -> Receipt:
 
     A read-only folder (an image with the engine inside) is fine: the next start hashes again.
     """
-    receipt = receipt.model_copy(update=changes)
+    receipt = replace(receipt, **changes)
     try:
         receipt.write(binary)
     except OSError as error:
@@ -132,8 +145,13 @@ def refresh(binary: Path, receipt: Receipt, **changes: int | str) -> Receipt:
 def _read(path: Path) -> Receipt | str:
     """The receipt, or why there is none."""
     try:
-        return Receipt.model_validate_json(path.read_bytes())
+        told = json.loads(path.read_bytes())
+        values = {name: told.get(wire) for wire, (name, _) in _WIRE_FIELDS.items()}
     except FileNotFoundError:
         return f"it has no {path.name} (an installation was interrupted)"
-    except ValidationError as error:
-        return f"its {path.name} is damaged ({error.error_count()} faults)"
+    except (ValueError, AttributeError):
+        return f"its {path.name} is damaged"
+    for wire, (name, kinds) in _WIRE_FIELDS.items():
+        if type(values[name]) not in kinds:
+            return f"its {path.name} is damaged ({wire})"
+    return Receipt(**values)

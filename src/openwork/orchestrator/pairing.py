@@ -8,8 +8,6 @@ from __future__ import annotations
 import io
 from urllib.parse import quote
 
-import segno
-
 
 def web_link(connect_url: str, workspace_id: str, token: str) -> str:
     """``http://HOST:PORT/w/ID/#token=T``: opens the page connected."""
@@ -19,5 +17,7 @@ def web_link(connect_url: str, workspace_id: str, token: str) -> str:
 def qr_code(text: str) -> str:
     """``text`` as a QR code of block characters, for a dark or light terminal."""
     out = io.StringIO()
+    import segno  # noqa: PLC0415  # only where a code is drawn
+
     segno.make(text, error="l", micro=False).terminal(out, compact=True, border=2)
     return out.getvalue().rstrip("\n")

@@ -6,12 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, cast
 
-import aiohttp
-
 from openwork.common.errors import OpenWorkError
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    import aiohttp
 
 REQUEST_TIMEOUT_S = 10.0
 PROBE_TIMEOUT_S = 1.0
@@ -51,6 +51,9 @@ class ServerApi:
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
+        # Takes a fifth of a second to load: here, while the services start, not before them.
+        import aiohttp  # noqa: PLC0415
+
         self._session = aiohttp.ClientSession(
             headers=self._access.headers, timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)
         )
@@ -100,6 +103,8 @@ class ServerApi:
             OpenWorkError: ``server_unreachable``, or the server's own error.
             RuntimeError: Used outside ``async with``.
         """
+        import aiohttp  # noqa: PLC0415  # as above
+
         if self._session is None:
             raise RuntimeError("use ServerApi inside 'async with'")
         timeout = aiohttp.ClientTimeout(total=timeout_s or REQUEST_TIMEOUT_S)
