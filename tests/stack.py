@@ -120,6 +120,7 @@ async def running_server(
         "OPENWORK_TOKEN_STORE": str(state / "tokens.json"),
         "OPENWORK_DATA_DIR": str(state),
         "OPENWORK_APPROVAL_MODE": "auto",
+        "OPENWORK_FAILED_AUTH_PER_MINUTE": "0",
         "OPENWORK_WORKSPACES": json.dumps([str(folder)]),
     }
     if engine is not None:

@@ -23,6 +23,7 @@ TABLE = {
     "GET /capabilities": "viewer",
     "GET /workspaces": "viewer",
     "POST /workspaces/{workspace_id}/activate": "host",
+    "GET /metrics": "viewer",
     "GET /tokens": "host",
     "POST /tokens": "host",
     "DELETE /tokens/{token_id}": "host",

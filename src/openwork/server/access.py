@@ -14,10 +14,11 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from openwork.common.errors import OpenWorkError
-from openwork.server.auth import Actor, require
+from openwork.server.auth import Actor, address_of, require
 from openwork.server.context import ServerContext
 from openwork.server.departure import Departure
 from openwork.server.gate import require_writable
+from openwork.server.middleware.request_log import name_route
 from openwork.server.registry import Workspace
 from openwork.server.scope import Scope
 
@@ -91,6 +92,7 @@ class GuardedRoute(APIRoute):
         rule = self.rule
 
         async def guarded(request: Request) -> Response:
+            name_route(request.scope, self.path_format)
             _admit(rule, request)
             limited = limit_body(request.receive, rule.body_limit_bytes)
             declared = request.headers.get("content-length", "")
@@ -116,9 +118,9 @@ def _admit(rule: Access, request: Request) -> None:
     context = get_context(request)
     headers = cast("dict[str, str]", request.headers)
     if rule.kind == "client":
-        request.state.actor = context.authenticator.client(headers)
+        request.state.actor = context.authenticator.client(headers, address_of(request.scope))
     elif rule.kind == "host":
-        request.state.actor = context.authenticator.host(headers)
+        request.state.actor = context.authenticator.host(headers, address_of(request.scope))
     if rule.writes:
         require_writable(read_only=context.settings.read_only)
     if rule.kind == "client":

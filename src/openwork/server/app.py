@@ -15,7 +15,16 @@ from openwork.server.middleware.mount import MountMiddleware
 from openwork.server.middleware.request_log import RequestLogMiddleware
 from openwork.server.middleware.unread_body import UnreadBodyMiddleware
 from openwork.server.proxy import EngineProxy
-from openwork.server.routes import approvals, audit, config, engine, events, health, tokens
+from openwork.server.routes import (
+    approvals,
+    audit,
+    config,
+    engine,
+    events,
+    health,
+    metrics,
+    tokens,
+)
 from openwork.server.routes import workspaces as workspaces_routes
 from openwork.version import __version__
 
@@ -35,6 +44,7 @@ ROUTERS = (
     events.router,
     audit.router,
     approvals.router,
+    metrics.router,
 )
 
 
@@ -75,5 +85,5 @@ def build_app(context: ServerContext) -> ASGIApp:
     names = (*settings.allowed_hosts, settings.host, machine, f"{machine.partition('.')[0]}.local")
     app: ASGIApp = CorsMiddleware(proxy, settings.cors_origins)
     app = HostCheckMiddleware(app, names)
-    app = RequestLogMiddleware(app, enabled=settings.log_requests)
+    app = RequestLogMiddleware(app, context.metrics, enabled=settings.log_requests)
     return UnreadBodyMiddleware(app)

@@ -13,6 +13,9 @@ from openwork.server.scope import Scope
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from starlette.types import Scope as ConnectionScope
+
+    from openwork.server.guesses import Guesses
     from openwork.server.tokens import TokenStore
 
 HOST_TOKEN_HEADER = "x-openwork-host-token"  # noqa: S105  # a header's name
@@ -51,9 +54,12 @@ class Authenticator:
         client_token: The configured token, scope collaborator.
         host_token: The host's token.
         tokens: The issued tokens.
+        guesses: Slows down whoever tries tokens out.
     """
 
-    def __init__(self, client_token: str, host_token: str, tokens: TokenStore) -> None:
+    def __init__(
+        self, client_token: str, host_token: str, tokens: TokenStore, guesses: Guesses
+    ) -> None:
         if not client_token or not host_token:
             raise OpenWorkError(
                 "token_missing", "The server cannot start without its tokens.", hint=None
@@ -61,48 +67,62 @@ class Authenticator:
         self._client_hash = token_hash(client_token)
         self._host_hash = token_hash(host_token)
         self._tokens = tokens
+        self.guesses = guesses
+        tokens.on_revoke(guesses.forget)
 
-    def client(self, headers: Mapping[str, str], *, allow_basic: bool = False) -> Actor:
+    def client(
+        self, headers: Mapping[str, str], address: str, *, allow_basic: bool = False
+    ) -> Actor:
         """The caller, by bearer token.
 
         Args:
             headers: Request headers, lower-case names.
+            address: Where the connection comes from.
             allow_basic: Also take basic auth with a token as the password (the engine proxy: the
                 engine's own commands know nothing else).
 
         Raises:
-            OpenWorkError: ``unauthorized``.
+            OpenWorkError: ``unauthorized``, or ``too_many_attempts``.
         """
         token = _presented(headers, allow_basic=allow_basic)
-        actor = self._by_token(token, headers) if token else None
+        actor = self._by_token(token, headers, address) if token else None
         if actor is None:
             raise _unauthorized("Missing or invalid bearer token.")
         return actor
 
-    def host(self, headers: Mapping[str, str]) -> Actor:
+    def host(self, headers: Mapping[str, str], address: str) -> Actor:
         """The caller, by host token or an owner's bearer token.
 
         Raises:
-            OpenWorkError: ``unauthorized``, also for valid tokens of a lower scope.
+            OpenWorkError: ``unauthorized``, also for valid tokens of a lower scope; or
+                ``too_many_attempts``.
         """
         presented = headers.get(HOST_TOKEN_HEADER)
         if presented is not None:
             digest = token_hash(presented)
+            self.guesses.check(address, digest)
             if same_secret(digest, self._host_hash):
+                self.guesses.right(address, digest)
                 return Actor("host", digest, Scope.OWNER, _client_id(headers))
+            self.guesses.wrong(address)
             raise _unauthorized("Invalid host token.")
         token = _presented(headers, allow_basic=False)
-        actor = self._by_token(token, headers) if token else None
+        actor = self._by_token(token, headers, address) if token else None
         if actor is None or actor.scope < Scope.OWNER:
             raise _unauthorized("Missing or invalid host token.")
         return actor
 
-    def _by_token(self, token: str, headers: Mapping[str, str]) -> Actor | None:
+    def _by_token(self, token: str, headers: Mapping[str, str], address: str) -> Actor | None:
         digest = token_hash(token)
-        if same_secret(digest, self._client_hash):
-            return Actor("remote", digest, Scope.COLLABORATOR, _client_id(headers))
-        scope = self._tokens.scope_of(digest)
-        return None if scope is None else Actor("remote", digest, scope, _client_id(headers))
+        self.guesses.check(address, digest)
+        scope: Scope | None = Scope.COLLABORATOR
+        if not same_secret(digest, self._client_hash):
+            scope = self._tokens.scope_of(digest)
+        if scope is None:
+            self.guesses.wrong(address)
+            return None
+        self.guesses.right(address, digest)
+        return Actor("remote", digest, scope, _client_id(headers))
 
 
 def require(actor: Actor, least: Scope) -> None:
@@ -118,6 +138,12 @@ def require(actor: Actor, least: Scope) -> None:
             status=403,
             details={"required": least.wire, "scope": actor.scope.wire},
         )
+
+
+def address_of(scope: ConnectionScope) -> str:
+    """Where a connection comes from: the peer's address; what a client claims does not count."""
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def _presented(headers: Mapping[str, str], *, allow_basic: bool) -> str | None:

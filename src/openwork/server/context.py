@@ -11,6 +11,8 @@ from openwork.server.approvals import Approvals
 from openwork.server.audit import AuditLog
 from openwork.server.auth import Authenticator
 from openwork.server.gate import Gate
+from openwork.server.guesses import Guesses
+from openwork.server.metrics import Metrics
 from openwork.server.registry import Registry
 from openwork.server.reload_events import ReloadEvents
 from openwork.server.tokens import TokenStore
@@ -37,6 +39,7 @@ class ServerContext:
     reload_events: ReloadEvents
     gate: Gate
     registry: Registry
+    metrics: Metrics = field(default_factory=Metrics)
     bound_port: int = 0
     started_at: float = field(default_factory=time.monotonic)
 
@@ -61,7 +64,9 @@ def build_context(settings: ServerSettings) -> ServerContext:
     return ServerContext(
         settings=settings,
         tokens=tokens,
-        authenticator=Authenticator(settings.token, settings.host_token, tokens),
+        authenticator=Authenticator(
+            settings.token, settings.host_token, tokens, Guesses(settings.failed_auth_per_minute)
+        ),
         approvals=approvals,
         audit=audit,
         reload_events=reload_events,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+TOO_MANY_REQUESTS = 429
 NOT_FOUND = OpenWorkError("not_found", "Not found", status=404)
 
 
@@ -27,7 +28,7 @@ async def send_error(send: Send, error: OpenWorkError) -> None:
     """Answer with ``error`` from a bare ASGI application."""
     body = json.dumps(error.to_json()).encode()
     headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
-    headers.append((b"cache-control", b"no-store"))
+    headers += [(name.encode(), value.encode()) for name, value in _headers(error).items()]
     await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -89,6 +90,11 @@ async def _invalid_request(_: Request, error: Exception) -> JSONResponse:
 
 
 def _response(error: OpenWorkError) -> JSONResponse:
-    return JSONResponse(
-        error.to_json(), status_code=error.status, headers={"cache-control": "no-store"}
-    )
+    return JSONResponse(error.to_json(), status_code=error.status, headers=_headers(error))
+
+
+def _headers(error: OpenWorkError) -> dict[str, str]:
+    headers = {"cache-control": "no-store"}
+    if error.status == TOO_MANY_REQUESTS:
+        headers["retry-after"] = str(error.details["retryAfterSeconds"])
+    return headers

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, cast
 from openwork.common.errors import OpenWorkError
 from openwork.common.headers import first_values
 from openwork.server.access import authorized
-from openwork.server.auth import require
+from openwork.server.auth import address_of, require
 from openwork.server.directory_pin import DIRECTORY_HEADER, pin_directory
 from openwork.server.engine_bodies import Bounds, check_body
 from openwork.server.engine_call import EngineCall, announces_body, outgoing_headers
@@ -26,6 +26,7 @@ from openwork.server.engine_socket import relay_websocket, require_same_origin
 from openwork.server.errors import NOT_FOUND, send_error
 from openwork.server.exchange import Exchange
 from openwork.server.middleware.mount import split_mount
+from openwork.server.middleware.request_log import name_route
 from openwork.server.permission_audit import look_up_permission, record_reply
 from openwork.server.redaction import redact_json
 from openwork.server.scope import Scope as TokenScope
@@ -69,6 +70,7 @@ class EngineProxy:
         if found is None:
             await self._app(scope, receive, send)
             return
+        name_route(scope, "/opencode/{path}")
         try:
             call = self._admit(scope, *found)
             if scope["type"] == "websocket":
@@ -86,7 +88,7 @@ class EngineProxy:
         """Authenticate, authorise and pin, before anything of the body is read."""
         headers = first_values(scope["headers"])
         method = scope.get("method", "GET")
-        actor = self._context.authenticator.client(headers, allow_basic=True)
+        actor = self._context.authenticator.client(headers, address_of(scope), allow_basic=True)
         if method not in METHODS:
             raise NOT_FOUND
         if scope["type"] == "websocket":

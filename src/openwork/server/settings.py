@@ -127,6 +127,14 @@ LOG_REQUESTS: Setting[bool] = s.Setting(
     file="logRequests",
     is_flag=True,
 )
+FAILED_AUTH_PER_MINUTE: Setting[int] = s.Setting(
+    "failed_auth_per_minute",
+    s.integer(0, 100_000),
+    20,
+    "Wrong tokens an address may send before it has to wait (429); 0 sets no limit.",
+    env=("OPENWORK_FAILED_AUTH_PER_MINUTE",),
+    file="failedAuthPerMinute",
+)
 TOKEN_STORE: Setting[str] = s.Setting(
     "token_store",
     s.text,
@@ -159,6 +167,7 @@ TABLE: tuple[Setting[Any], ...] = (
     LOG_REQUESTS,
     VERBOSE,
     RUN_ID,
+    FAILED_AUTH_PER_MINUTE,
     TOKEN_STORE,
     DATA_DIR,
 )
@@ -222,6 +231,7 @@ class ServerSettings:
     log_requests: bool
     log_level: str
     run_id: str
+    failed_auth_per_minute: int
     token_store: Path
     data_dir: Path
     resolved: Resolved
@@ -269,6 +279,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
         log_requests=resolved.get(LOG_REQUESTS),
         log_level=log_level(resolved),
         run_id=resolved.get(RUN_ID),
+        failed_auth_per_minute=resolved.get(FAILED_AUTH_PER_MINUTE),
         token_store=_absolute(
             resolved.get(TOKEN_STORE) or str(config_path.with_name("tokens.json"))
         ),

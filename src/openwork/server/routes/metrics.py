@@ -1,0 +1,17 @@
+"""What the server counts, for Prometheus."""
+
+from __future__ import annotations
+
+from fastapi.responses import Response
+
+from openwork.server.access import CLIENT, Context, access, guarded_router
+from openwork.server.exposition import CONTENT_TYPE, expose
+
+router = guarded_router("server")
+
+
+@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@access(CLIENT)
+async def read_metrics(context: Context) -> Response:
+    """Counts and durations in Prometheus' text format; a scraper sends a viewer's token."""
+    return Response(expose(context), media_type=CONTENT_TYPE)

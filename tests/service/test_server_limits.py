@@ -1,0 +1,84 @@
+"""What a real server does with somebody who guesses, and what it tells a scraper."""
+
+from __future__ import annotations
+
+import aiohttp
+import pytest
+
+from tests.stack import CLIENT_TOKEN, HOST_TOKEN, running_server
+
+MOST = 5
+
+
+@pytest.fixture
+async def server(tmp_path):
+    folder = tmp_path / "workspace"
+    folder.mkdir()
+    env = {"OPENWORK_FAILED_AUTH_PER_MINUTE": str(MOST)}
+    async with running_server(
+        folder, tmp_path, engine_url="http://127.0.0.1:9", env=env
+    ) as running:
+        yield running
+
+
+@pytest.mark.parametrize("path", ["/whoami", "/opencode/global/health"])
+async def test_guessing_is_refused_after_a_while_with_the_time_to_wait(server, path):
+    assert (await server.call("GET", "/whoami", token=CLIENT_TOKEN))[0] == 200
+    for attempt in range(MOST):
+        assert (await server.call("GET", path, token=f"guess-{attempt}"))[0] == 401
+    headers = {"Authorization": "Bearer another-guess"}
+    async with server.http.get(server.base + path, headers=headers) as response:
+        assert response.status == 429
+        assert 0 < int(response.headers["retry-after"]) <= 60
+        assert (await response.json())["code"] == "too_many_attempts"
+    assert (await server.call("GET", "/tokens", headers={"X-OpenWork-Host-Token": "x"}))[0] == 429
+    # Not even a right token, from somebody who was never here before …
+    assert (await server.call("GET", "/tokens", host=True))[0] == 429
+    # … but whoever was here before goes on undisturbed, and what needs no token too.
+    assert (await server.call("GET", "/whoami", token=CLIENT_TOKEN))[0] == 200
+    assert (await server.call("GET", "/health"))[0] == 200
+
+
+async def test_a_missing_token_is_no_guess(server):
+    for _ in range(MOST + 2):
+        assert (await server.call("GET", "/whoami"))[0] == 401
+
+
+async def test_metrics_count_by_route_never_by_path(server):
+    await server.call("GET", "/health")
+    await server.call("GET", f"/workspace/{server.workspace}/audit", token=CLIENT_TOKEN)
+    await server.call("GET", "/no-such-path/CANARY", token=CLIENT_TOKEN)
+    await server.call("TRACE", "/health")
+    await server.call("GET", "/whoami", token="wrong")
+    await server.call("GET", f"/w/{server.workspace}/opencode/session/CANARY", token=CLIENT_TOKEN)
+    status, text = await server.call("GET", "/metrics", token=CLIENT_TOKEN)
+    assert status == 200
+    lines, count = text.splitlines(), "openwork_requests_total"
+    for expected in (
+        f'{count}{{method="GET",route="/workspace/{{workspace_id}}/audit",status="200"}} 1.0',
+        f'{count}{{method="GET",route="unknown",status="404"}} 1.0',
+        f'{count}{{method="other",route="unknown",status="404"}} 1.0',
+        f'{count}{{method="GET",route="/whoami",status="401"}} 1.0',
+        f'{count}{{method="GET",route="/opencode/{{path}}",status="502"}} 1.0',
+        "openwork_auth_failures_total 1.0",
+        "openwork_requests_in_flight 1.0",
+        "openwork_workspaces 1.0",
+    ):
+        assert expected in lines, text
+    for absent in ("CANARY", "TRACE", server.workspace, CLIENT_TOKEN, HOST_TOKEN):
+        assert absent not in text
+
+
+async def test_prometheus_can_read_it(server):
+    headers = {"Authorization": f"Bearer {CLIENT_TOKEN}"}
+    async with (
+        aiohttp.ClientSession() as http,
+        http.get(f"{server.base}/metrics", headers=headers) as response,
+    ):
+        assert response.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+        text = await response.text()
+    from prometheus_client.parser import text_string_to_metric_families
+
+    families = {family.name: family for family in text_string_to_metric_families(text)}
+    assert families["openwork_request_duration_seconds"].type == "histogram"
+    assert families["openwork_uptime_seconds"].samples[0].value > 0
