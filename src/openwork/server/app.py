@@ -13,6 +13,7 @@ from openwork.server.middleware.cors import CorsMiddleware
 from openwork.server.middleware.host_check import HostCheckMiddleware
 from openwork.server.middleware.mount import MountMiddleware
 from openwork.server.middleware.request_log import RequestLogMiddleware
+from openwork.server.middleware.trace import TraceMiddleware
 from openwork.server.middleware.unread_body import UnreadBodyMiddleware
 from openwork.server.proxy import EngineProxy
 from openwork.server.routes import (
@@ -26,6 +27,7 @@ from openwork.server.routes import (
     tokens,
 )
 from openwork.server.routes import workspaces as workspaces_routes
+from openwork.server.tracing import start_tracing
 from openwork.version import __version__
 
 if TYPE_CHECKING:
@@ -73,11 +75,14 @@ def build_app(context: ServerContext) -> ASGIApp:
     api = build_api(context)
     api.mount("/", page.application())
     proxy = EngineProxy(MountMiddleware(api), context)
+    tracing = start_tracing(context.settings.otlp_endpoint, context.settings.run_id)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         yield
         proxy.close()
+        if tracing is not None:
+            await tracing.close()
 
     api.router.lifespan_context = lifespan
     settings = context.settings
@@ -85,5 +90,7 @@ def build_app(context: ServerContext) -> ASGIApp:
     names = (*settings.allowed_hosts, settings.host, machine, f"{machine.partition('.')[0]}.local")
     app: ASGIApp = CorsMiddleware(proxy, settings.cors_origins)
     app = HostCheckMiddleware(app, names)
+    if tracing is not None:
+        app = TraceMiddleware(app, tracing.tracer)
     app = RequestLogMiddleware(app, context.metrics, enabled=settings.log_requests)
     return UnreadBodyMiddleware(app)

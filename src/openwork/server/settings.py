@@ -127,6 +127,14 @@ LOG_REQUESTS: Setting[bool] = s.Setting(
     file="logRequests",
     is_flag=True,
 )
+OTLP_ENDPOINT: Setting[str] = s.Setting(
+    "otlp_endpoint",
+    s.http_origin,
+    "",
+    "OpenTelemetry collector (OTLP over HTTP) that gets a span for each request; off when empty.",
+    env=("OTEL_EXPORTER_OTLP_ENDPOINT",),
+    file="otlpEndpoint",
+)
 FAILED_AUTH_PER_MINUTE: Setting[int] = s.Setting(
     "failed_auth_per_minute",
     s.integer(0, 100_000),
@@ -167,6 +175,7 @@ TABLE: tuple[Setting[Any], ...] = (
     LOG_REQUESTS,
     VERBOSE,
     RUN_ID,
+    OTLP_ENDPOINT,
     FAILED_AUTH_PER_MINUTE,
     TOKEN_STORE,
     DATA_DIR,
@@ -231,6 +240,7 @@ class ServerSettings:
     log_requests: bool
     log_level: str
     run_id: str
+    otlp_endpoint: str
     failed_auth_per_minute: int
     token_store: Path
     data_dir: Path
@@ -279,6 +289,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
         log_requests=resolved.get(LOG_REQUESTS),
         log_level=log_level(resolved),
         run_id=resolved.get(RUN_ID),
+        otlp_endpoint=resolved.get(OTLP_ENDPOINT),
         failed_auth_per_minute=resolved.get(FAILED_AUTH_PER_MINUTE),
         token_store=_absolute(
             resolved.get(TOKEN_STORE) or str(config_path.with_name("tokens.json"))

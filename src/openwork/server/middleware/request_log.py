@@ -28,6 +28,11 @@ def name_route(scope: Scope, template: str) -> None:
         found.append(template)
 
 
+def route_of(scope: Scope) -> str:
+    """The route's template, or ``unknown``: only known once the request was served."""
+    return next(iter(scope.get(_ROUTE, ())), UNKNOWN_ROUTE)
+
+
 class RequestLogMiddleware:
     """Logs ``METHOD path status Nms``; query strings are never logged (they may hold secrets)."""
 
@@ -44,8 +49,7 @@ class RequestLogMiddleware:
             return
         started = time.perf_counter()
         status = 0
-        named: list[str] = []
-        scope[_ROUTE] = named  # a list, because mounts pass on copies of the scope
+        scope[_ROUTE] = []  # a list, because mounts pass on copies of the scope
 
         async def watch(message: Message) -> None:
             nonlocal status
@@ -65,8 +69,7 @@ class RequestLogMiddleware:
             self._metrics.in_flight -= 1
             duration_s = time.perf_counter() - started
             method = scope["method"] if scope["method"] in METHODS else "other"
-            route = named[0] if named else UNKNOWN_ROUTE
-            self._metrics.served(method, route, status, duration_s)
+            self._metrics.served(method, route_of(scope), status, duration_s)
             if self._enabled:
                 self._log(scope, status, duration_s * 1000)
 
