@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openwork.workspace.secrets import (
@@ -15,7 +15,9 @@ from openwork.workspace.secrets import (
     find_secrets,
     looks_like_secret,
     redact,
+    redact_json,
     redact_text,
+    shapes_in,
 )
 
 # Put together here, so that no scanner takes this file for a leak.
@@ -76,28 +78,32 @@ EXAMPLES = {
 
 NAMED = [
     "apiKey", "api_key", "API-KEY", "OPENAI_API_KEY", "token", "accessToken", "refresh_token",
-    "bot-token", "clientSecret", "client_secret", "password", "DB_PASSWORD", "passphrase", "DB_PASS",
-    "secretAccessKey", "privateKey", "Authorization", "proxy-authorization", "credentials", "cookie",
+    "bot-token", "clientSecret", "client_secret", "password", "DB_PASSWORD", "passphrase",
+    "DB_PASS", "secretAccessKey", "privateKey", "Authorization", "proxy-authorization",
+    "credentials", "cookie",
 ]  # fmt: skip
+
+NAMES = st.sampled_from([*NAMED, "session", "key", "--token", "headers"])
 
 HARMLESS = [
     {"$schema": "https://opencode.ai/config.json", "model": "anthropic/claude-sonnet-4-20250514"},
     {"keybinds": {"leader": "ctrl+x", "session_new": "<leader>n"}, "key": "ctrl+k"},
-    {"plugin": ["opencode-wakatime@1.2.3", "@scope/name@2.0.0", "file:///opt/plugin-2024/index.ts"]},
+    {"plugin": ["opencode-wakatime@1.2.3", "@scope/name@2.0.0", "file:///opt/plugin-24/a.ts"]},
     {"mcp": {"m": {"type": "remote", "url": "https://mcp.example.com/v1/mcp?session=weekly"}}},
-    {"mcp": {"m": {"headers": {"Authorization": "Bearer {env:MCP_TOKEN}", "Accept": "text/plain"}}}},
-    {"mcp": {"m": {"environment": {"API_KEY": "${API_KEY}", "TOKEN": "$TOKEN", "HOME": "/home/a"}}}},
+    {"mcp": {"m": {"headers": {"Authorization": "Bearer {env:MCP_TOKEN}", "Accept": "text/a"}}}},
+    {"mcp": {"m": {"environment": {"API_KEY": "${API_KEY}", "TOKEN": "$TOKEN", "HOME": "/a"}}}},
     {"env": {"GITHUB_TOKEN": "<your token>", "API_KEY": "your-api-key-here", "SECRET": "changeme"}},
     {"token": "", "password": "***", "apiKey": "xxxxxxxx", "secret": "{file:~/.key}"},
     {"example": "ghp_xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"},
-    {"limit": {"max_tokens": "4096", "tokens": 12}, "tokenizer": "cl100k_base", "turnkey": "x1y2z3"},
+    {"limit": {"max_tokens": "4096", "tokens": 12}, "tokenizer": "cl100k_base", "turnkey": "x1"},
     {"fetch": {"credentials": "same-origin"}, "primary_key": "customer_id", "author": "a1b2c3d4"},
     {"repository": "ssh://git@github.com/example/example.git", "id": "ws_0123456789ab"},
-    {"commit": HEX[:40], "digest": f"sha256:{HEX[:64]}", "uuid": "123e4567-e89b-12d3-a456-426614174000"},
+    {"commit": HEX[:40], "digest": f"sha256:{HEX[:64]}"},
+    {"uuid": "123e4567-e89b-12d3-a456-426614174000"},
     {"text": "Basic responsibilities of bearer bonds, and the token economy of 2024."},
     {"text": "Ask for the password: it is on the card. The secret ingredient is salt."},
     {"text": "Set OPENAI_API_KEY=... or pass --token TOKEN; see https://example.com/?page=2#token"},
-    {"text": "Never write a password here. A risk-based, task-oriented, desk-bound person-to-person"},
+    {"text": "Never write a password here. A risk-based, task-oriented, person-to-person"},
     {"permission": {"bash": {"git push *": "ask", "rm -rf /tmp/build-2024-01": "allow"}}},
     {"args": ["--token-file", "/run/secrets/token1", "--name", "weekly-report-2024-01"]},
 ]  # fmt: skip
@@ -140,13 +146,13 @@ def test_a_doubtful_name_needs_a_random_text():
 def test_the_text_after_a_flag_is_named_by_it():
     command = ["npx", "server", "--password", "hunter2", "-v"]
     assert find_secrets({"command": command}) == [Finding(("command", 3), "password")]
-    assert redact(command, thorough=True) == ["npx", "server", "--password", HIDDEN, "-v"]
+    assert redact(command) == ["npx", "server", "--password", HIDDEN, "-v"]
 
 
 def test_secrets_inside_keys_are_found_and_hidden():
     rules = {"curl -H 'Authorization: Bearer " + HEX[:32] + "' *": "allow"}
     assert [each.kind for each in find_secrets(rules)] == ["authorization"]
-    assert HEX[:32] not in json.dumps(redact(rules, thorough=True))
+    assert HEX[:32] not in json.dumps(redact(rules))
 
 
 def test_headers_and_environments_are_hidden_whatever_their_names():
@@ -155,30 +161,66 @@ def test_headers_and_environments_are_hidden_whatever_their_names():
     assert redact({"env": ["OPENAI_API_KEY"]}) == {"env": ["OPENAI_API_KEY"]}
 
 
-def test_references_stay_visible_only_when_asked():
-    headers = {"headers": {"Authorization": "Bearer {env:TOKEN}"}}
-    assert redact(headers) == {"headers": {"Authorization": HIDDEN}}
-    assert redact(headers, thorough=True) == headers
+def test_references_stay_visible_but_not_what_may_be_a_password_like_one():
+    headers = {"headers": {"A": "Bearer {env:TOKEN}", "B": "{file:~/.key}", "C": "${KEY}", "D": ""}}
+    assert redact(headers) == headers
+    for text in ("$ecret", "<word>", "changeme", "123456", "%x%"):
+        assert redact({"password": text}) == {"password": HIDDEN}
 
 
 def test_a_login_in_an_address_is_hidden():
     assert redact("https://me:canary@host/x") == "https://***@host/x"
-    assert redact("https://me@host/x", thorough=True) == "https://***@host/x"
+    assert redact("https://me@host/x") == "https://***@host/x"
 
 
 @pytest.mark.parametrize("value", HARMLESS[:3] + HARMLESS[9:])
-def test_thorough_hiding_leaves_ordinary_configuration(value):
+def test_hiding_leaves_ordinary_configuration(value):
     texts = {key: each for key, each in value.items() if key not in {"key", "fetch", "repository"}}
-    assert redact(texts, thorough=True) == texts
+    assert redact(texts) == texts
 
 
-@given(st.recursive(st.text(max_size=20) | st.integers() | st.none(), lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=8), inner)))  # noqa: E501  # fmt: skip
+def test_hiding_in_json_leaves_the_rest_as_it_was():
+    body = {
+        "keybinds": {"leader": "ctrl+x"}, "env": ["OPENAI_API_KEY"], "limit": {"tokens": 3},
+        "baseURL": "http://127.0.0.1:1/v1", "name": "Schlüssel", "maxTokens": 5, "apiKey": None,
+        "empty": {"password": ""}, "cost": 1.25, "tool_call": True,
+    }  # fmt: skip
+    assert json.loads(redact_json(json.dumps(body).encode())) == body
+    assert json.loads(redact_json(b'{"key": {"x": ["canary"], "n": 1}}')) == {
+        "key": {"x": [HIDDEN], "n": 1}
+    }
+
+
+def test_what_is_not_json_is_an_error_not_an_answer():
+    with pytest.raises(ValueError, match="Expecting"):
+        redact_json(b"<html>")
+
+
+def test_a_shape_is_told_with_its_line():
+    text = f"# Notes\n\ntoken={MIXED[:24]}\n{EXAMPLES['github-token'][0]}\n"
+    assert sorted(shapes_in(text)) == [("assignment", 3), ("github-token", 4)]
+
+
+json_values = st.recursive(
+    st.text(max_size=20) | st.sampled_from([MIXED[:24], "hunter2"]) | st.integers() | st.none(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=8) | NAMES, inner),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(json_values)
 def test_nothing_is_found_in_what_was_hidden(value):
     planted = {"x": value, "password": "hunter2", "t": EXAMPLES["github-token"][0]}
     assert find_secrets(planted)
-    assert all(each.path[0] == "x" for each in find_secrets(redact(planted, thorough=True)))
+    assert find_secrets(redact(planted)) == []
 
 
-@pytest.mark.parametrize("unit", ["a", "a-", "eyJ", "-----BEGIN PRIVATE KEY-----", "sk-", "://a:", "token=", "?key=", "Bearer ", "M.", "x_token "])  # noqa: E501  # fmt: skip
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize(
+    "unit",
+    ["a", "a-", "eyJ", "eyJ-", "-----BEGIN PRIVATE KEY-----", "sk-", "://a:", "token=", "?key=",
+     "Bearer ", "M.", "x_token ", "--x-", "--token ", "SG.", "basic eyJ-sk-token=AccountKey=://"],
+)  # fmt: skip
 def test_long_text_is_searched_without_backtracking_for_ever(unit):
     assert isinstance(redact_text(unit * (200_000 // len(unit))), str)

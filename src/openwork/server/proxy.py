@@ -28,10 +28,10 @@ from openwork.server.exchange import Exchange
 from openwork.server.middleware.mount import split_mount
 from openwork.server.middleware.request_log import name_route
 from openwork.server.permission_audit import look_up_permission, record_reply
-from openwork.server.redaction import redact_json
 from openwork.server.scope import Scope as TokenScope
 from openwork.server.streams import OpenStreams
 from openwork.server.upstream import Upstreams
+from openwork.workspace.secrets import redact_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

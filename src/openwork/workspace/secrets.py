@@ -7,18 +7,44 @@ placeholders, references such as ``{env:NAME}``, and prose.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
+
+from openwork.workspace.secret_shapes import SHAPES, Shape
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "HIDDEN",
+    "SHAPES",
+    "Finding",
+    "find_secrets",
+    "flag_before",
+    "is_placeholder",
+    "is_reference",
+    "looks_like_secret",
+    "looks_random",
+    "names_a_secret",
+    "redact",
+    "redact_json",
+    "redact_text",
+    "shape_of",
+    "shapes_in",
+]
 
 HIDDEN = "***"
 MIN_RANDOM_CHARACTERS = 16
 MIN_ASSIGNED_CHARACTERS = 12
 MIN_RANDOM_BITS_PER_CHARACTER = 3.0
 _MAX_PROSE_WORDS = 6
+_MIN_SHAPE_CHARACTERS = 7  # ``a://:b@``
+_SHORT_CHARACTERS = 64
 _MAX_PLACEHOLDER_CHARACTERS = 200
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -36,103 +62,6 @@ class Finding:
     path: Path
     kind: str
 
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """A form that gives a secret away wherever it stands.
-
-    Attributes:
-        kind: Its name.
-        pattern: Finds it; a group ``secret`` marks the part to hide, else all of it is.
-        random: Whether that part must also look random, because words have this form too.
-    """
-
-    kind: str
-    pattern: re.Pattern[str]
-    random: bool = False
-
-
-def _shape(kind: str, pattern: str, *, random: bool = False) -> Shape:
-    # Starting only where no name goes on keeps words out, and searching linear.
-    return Shape(kind, re.compile(rf"(?<![A-Za-z0-9_])(?:{pattern})"), random)
-
-
-_SECRET_WORD = r"(?i:api[_-]?key|access[_-]?key|token|secret|password|passwd|passphrase)"  # noqa: S105  # a pattern
-_NAME = rf"[A-Za-z0-9_.-]{{0,40}}{_SECRET_WORD}"
-_VALUE = r"[^\s\"'`,;<>{}$()]{8,}"
-_BASE64URL = "[A-Za-z0-9_-]"
-
-SHAPES = (
-    _shape(
-        "private-key",
-        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:[^-]|-(?!----)){0,20000}"
-        r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?",
-    ),
-    _shape("age-key", r"AGE-SECRET-KEY-1[0-9A-Z]{50,}"),
-    _shape("jwt", rf"eyJ{_BASE64URL}{{8,}}\.eyJ{_BASE64URL}{{8,}}\.{_BASE64URL}{{8,}}"),
-    _shape(
-        "authorization",
-        r"(?i:bearer|basic|token)[ \t]+"
-        r"(?P<secret>(?=[A-Za-z._~+/-]*[0-9=])[A-Za-z0-9._~+/-]{16,}=*)",
-    ),
-    _shape("github-token", r"gh[pousr]_[A-Za-z0-9]{30,}|github_pat_[A-Za-z0-9_]{22,}"),
-    _shape("gitlab-token", rf"gl(?:pat|oas|dt|rt|ptt|ft|imt|agent|soat|cbt)-{_BASE64URL}{{20,}}"),
-    _shape("anthropic-key", rf"sk-ant-{_BASE64URL}{{20,}}"),
-    _shape("openrouter-key", r"sk-or-v1-[0-9a-f]{32,}"),
-    _shape("openai-key", rf"sk-(?=[A-Za-z_-]*[0-9]){_BASE64URL}{{20,}}"),
-    _shape("model-key", r"(?:gsk_|xai-|pplx-|r8_|fw_|csk-|nvapi-|tvly-)[A-Za-z0-9_-]{28,}"),
-    _shape("huggingface-token", r"(?:hf|api_org)_[A-Za-z0-9]{30,}"),
-    _shape("google-key", rf"AIza{_BASE64URL}{{35}}"),
-    _shape("google-oauth", rf"GOCSPX-{_BASE64URL}{{20,}}|(?:ya29\.|1//0){_BASE64URL}{{20,}}"),
-    _shape("aws-key", r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
-    _shape("azure-key", r"(?:AccountKey|SharedAccessKey)=(?P<secret>[A-Za-z0-9+/]{40,}={0,2})"),
-    _shape("digitalocean-token", r"do[opr]_v1_[0-9a-f]{64}"),
-    _shape("slack-token", r"(?:xox[abeoprs](?:\.xox[bp])?|xapp-[0-9])-[A-Za-z0-9-]{10,}"),
-    _shape(
-        "webhook-address",
-        r"https://(?:hooks\.slack\.com/(?:services|workflows|triggers)/"
-        r"|(?:[a-z]{1,10}\.)?discord(?:app)?\.com/api/webhooks/)(?P<secret>[A-Za-z0-9/_-]{20,})",
-    ),
-    _shape("discord-token", rf"[MNO]{_BASE64URL}{{23,27}}\.{_BASE64URL}{{6}}\.{_BASE64URL}{{27,}}"),
-    _shape("telegram-token", rf"[0-9]{{8,10}}:{_BASE64URL}{{35}}(?!{_BASE64URL})"),
-    _shape("stripe-key", r"(?:[sr]k_(?:live|test)|whsec)_[A-Za-z0-9]{16,}"),
-    _shape("square-token", rf"EAAA{_BASE64URL}{{60}}|sq0(?:atp|csp)-{_BASE64URL}{{22,}}"),
-    _shape("shopify-token", r"shp(?:at|ca|pa|ss)_[0-9a-fA-F]{32}"),
-    _shape("twilio-key", r"SK[0-9a-f]{32}(?![A-Za-z0-9])"),
-    _shape("sendgrid-key", rf"SG\.{_BASE64URL}{{16,}}\.{_BASE64URL}{{16,}}"),
-    _shape("mailgun-key", r"key-[0-9a-f]{32}(?![A-Za-z0-9])"),
-    _shape("npm-token", r"npm_[A-Za-z0-9]{36}"),
-    _shape("pypi-token", rf"pypi-AgE{_BASE64URL}{{20,}}"),
-    _shape("docker-token", rf"dckr_pat_{_BASE64URL}{{20,}}"),
-    _shape("notion-token", r"(?:ntn_|secret_)(?=[A-Za-z]*[0-9])[A-Za-z0-9]{40,}"),
-    _shape("linear-key", r"lin_(?:api|oauth)_[A-Za-z0-9]{30,}"),
-    _shape("atlassian-token", r"ATATT3[A-Za-z0-9_=-]{20,}"),
-    _shape("airtable-token", r"pat[A-Za-z0-9]{14}\.[0-9a-f]{64}"),
-    _shape("figma-token", rf"fig[dour]_{_BASE64URL}{{30,}}"),
-    _shape("supabase-key", r"sb[ps]_(?:secret_)?[A-Za-z0-9_-]{30,}|sb_secret_[A-Za-z0-9_-]{20,}"),
-    _shape("databricks-token", r"dapi[0-9a-f]{32}"),
-    _shape("vault-token", rf"hv[sbr]\.{_BASE64URL}{{24,}}"),
-    _shape("monitoring-token", r"(?:glsa|glc|sntry[su])_[A-Za-z0-9_+/=-]{30,}|NRAK-[A-Z0-9]{27}"),
-    _shape("postman-key", r"PMAK-[0-9a-f]{24}-[0-9a-f]{34}"),
-    _shape("openwork-token", r"owt_[0-9a-f]{32}"),
-    Shape(
-        "address-login",
-        re.compile(r"(?<=\w://)(?P<secret>[^/@\s:]{0,256}:[^/@\s]{1,1024})(?=@)"),
-    ),
-    Shape(
-        "address-parameter",
-        re.compile(
-            rf"[?&;](?:{_NAME}|key|sig|signature|auth)=(?P<secret>[^&\s\"'#]{{8,}})"
-        ),
-        random=True,
-    ),
-    _shape(
-        "assignment",
-        rf"{_NAME}[\"']?[ \t]{{0,3}}[=:][ \t]{{0,3}}[\"']?(?P<secret>{_VALUE})",
-        random=True,
-    ),
-    _shape("flag", rf"--?{_NAME}[= \t][\"']?(?P<secret>{_VALUE})", random=True),
-)  # fmt: skip
 
 # Of a key with its words joined by _ in lower case. The text under it is a secret, whatever it is.
 NAMES = (
@@ -156,6 +85,10 @@ _REFERENCE = re.compile(
     r"(?:(?:bearer|basic|token)\s+)?(?:\{(?:env|file):[^{}]*\}|\$\{[^{}]*\}|\$\w+|%\w+%|\{\{[^{}]*\}\}|<[^<>]*>)",
     re.IGNORECASE,
 )  # fmt: skip
+# The engine's own: nobody's password looks like these, as it might like ``$ecret``.
+_FIRM_REFERENCE = re.compile(
+    r"(?:(?:bearer|basic|token)\s+)?(?:\{(?:env|file):[^{}]*\}|\$\{\w+\})", re.IGNORECASE
+)
 _PLACEHOLDER = re.compile(
     r"(?:your|insert|enter|replace|example|dummy|fake|sample)[ _-].*|change_?me|example"
     r"|redacted|secret|password|token|none|null|true|false|include|omit|same-origin|required"
@@ -184,17 +117,21 @@ def looks_like_secret(key: str, text: str) -> str | None:
     named = _kind_of_name(name)
     if named is not None:
         return named
-    return "random-text" if _DOUBTFUL.fullmatch(name) and looks_random(value) else None
+    return "random-text" if _is_doubtful(key) and looks_random(value) else None
 
 
 def shape_of(text: str) -> str | None:
     """The kind of the first shape in ``text``, or None."""
-    for shape in SHAPES:
+    return next((kind for kind, _ in shapes_in(text)), None)
+
+
+def shapes_in(text: str) -> Iterator[tuple[str, int]]:
+    """Every shape in ``text``: its kind, and the line it begins in, from 1."""
+    for shape in _shapes_for(text):
         for match in shape.pattern.finditer(text):
             start, end = _secret_span(match)
             if _counts(shape, text[start:end]):
-                return shape.kind
-    return None
+                yield shape.kind, text.count("\n", 0, start) + 1
 
 
 def find_secrets(value: object) -> list[Finding]:
@@ -227,43 +164,54 @@ def find_secrets(value: object) -> list[Finding]:
     return found
 
 
-def redact(value: object, *, hide: bool = False, thorough: bool = False) -> object:
+def redact(value: object, *, hide: bool = False) -> object:
     """A copy of ``value`` (parsed JSON) without secrets; keys stay, but for shapes inside them.
 
-    Texts under a secret's name or in ``headers`` and environments become ``***``, logins in
-    addresses too.
+    Texts under a secret's name, behind a flag such as ``--token``, in ``headers`` and environments,
+    and every shape inside any other text become ``***``. References such as ``{env:NAME}`` stay.
 
     Args:
         value: Parsed JSON.
         hide: Whether every text in it is a secret.
-        thorough: Look for secrets inside every text as well, and behind flags in lists; and leave
-            references such as ``{env:NAME}``, which give nothing away.
     """
     if isinstance(value, dict):
         fields = cast("dict[str, object]", value)
         return {
-            (redact_text(key) if thorough else key): redact(
-                each, hide=hide or _hides(key, each), thorough=thorough
-            )
-            for key, each in fields.items()
+            redact_text(key): _redact_under(key, each, hide=hide) for key, each in fields.items()
         }
     if isinstance(value, list):
         items = cast("list[object]", value)
         return [
-            redact(each, hide=hide or (thorough and _flag_hides(items, index)), thorough=thorough)
+            _redact_under(flag_before(items, index) or "", each, hide=hide)
             for index, each in enumerate(items)
         ]
     if not isinstance(value, str):
         return value
     if hide and value:
-        return value if thorough and is_reference(value) else HIDDEN
-    return redact_text(value) if thorough else _without_login(value)
+        return value if _FIRM_REFERENCE.fullmatch(value.strip()) else HIDDEN
+    return redact_text(value)
+
+
+def redact_json(raw: bytes) -> bytes:
+    """``raw`` without secrets, see ``redact``.
+
+    Raises:
+        ValueError: It is not JSON.
+        RecursionError: It is nested too deep.
+    """
+    return json.dumps(redact(json.loads(raw)), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def redact_text(text: str) -> str:
     """``text`` with every shape of a secret in it replaced by ``***``."""
+    if len(text) < _MIN_SHAPE_CHARACTERS:
+        return text
+    return _redact_short(text) if len(text) <= _SHORT_CHARACTERS else _redact_shapes(text)
+
+
+def _redact_shapes(text: str) -> str:
     text = _without_login(text)
-    for shape in SHAPES:
+    for shape in _shapes_for(text):
         pieces: list[str] = []
         position = 0
         for match in shape.pattern.finditer(text):
@@ -274,6 +222,15 @@ def redact_text(text: str) -> str:
         if pieces:
             text = "".join((*pieces, text[position:]))
     return text
+
+
+# An engine's list of models repeats a few keys and words a hundred thousand times.
+_redact_short = lru_cache(maxsize=8192)(_redact_shapes)
+
+
+@lru_cache(maxsize=4096)
+def _is_doubtful(key: str) -> bool:
+    return _DOUBTFUL.fullmatch(_joined(key)) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -318,9 +275,11 @@ def flag_before(items: list[object], index: int) -> str | None:
     return flag.lstrip("-") or None
 
 
-def _flag_hides(items: list[object], index: int) -> bool:
-    flag = flag_before(items, index)
-    return flag is not None and names_a_secret(flag)
+def _redact_under(name: str, value: object, *, hide: bool) -> object:
+    hidden = hide or _hides(name, value)
+    if not hidden and isinstance(value, str) and _is_doubtful(name):
+        hidden = looks_random(value.strip())
+    return redact(value, hide=hidden)
 
 
 def _hides(key: str, value: object) -> bool:
@@ -336,6 +295,14 @@ def _joined(key: str) -> str:
 
 def _kind_of_name(name: str) -> str | None:
     return next((kind for kind, pattern in _NAMES if pattern.fullmatch(name)), None)
+
+
+def _shapes_for(text: str) -> Iterator[Shape]:
+    """The shapes whose marks are in ``text``."""
+    lower = text.lower()
+    return (
+        shape for shape in SHAPES if not shape.marks or any(mark in lower for mark in shape.marks)
+    )
 
 
 def _secret_span(match: re.Match[str]) -> tuple[int, int]:
