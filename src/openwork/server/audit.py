@@ -1,16 +1,12 @@
-"""The audit log: append-only JSON lines, each chained to the one before by a hash.
+"""The audit log: append-only, one file a workspace, ``<data dir>/audit/<workspace id>.jsonl``.
 
-One file a workspace: ``<data dir>/audit/<workspace id>.jsonl``. An entry is ``{id, workspaceId,
-actor, action, target, summary, timestamp, outcome, previous, hash}``; ``hash`` is the SHA-256 of
-``previous`` followed by the entry's canonical JSON without ``hash``. An entry is on disk before the
-change it reports is answered.
+Its lines are those of :mod:`openwork.server.audit_chain`. An entry is on disk before the change it
+reports is answered.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import os
 import time
 from dataclasses import dataclass
@@ -18,21 +14,26 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from openwork.common.files import PRIVATE_FILE_MODE, ensure_private_dir
 from openwork.common.ids import new_id
+from openwork.server import audit_chain, audit_pages
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from openwork.server.audit_pages import AuditFilter, Page
     from openwork.server.auth import Actor
 
 AuditOutcome = Literal["done", "denied", "timeout", "withdrawn", "failed"]
-GENESIS = "0" * 64
-TAIL_BLOCK_BYTES = 64 * 1024
+LONGEST_TEXT_CHARS = 4_000
 
 
 @dataclass(frozen=True)
 class AuditRecord:
-    """What is to be recorded; the log adds id, time and chain."""
+    """What is to be recorded; the log adds id, time and chain.
+
+    Attributes:
+        reason: Why it came out so, where the outcome alone does not say it: ``restart``.
+    """
 
     workspace_id: str
     actor: Actor
@@ -40,6 +41,7 @@ class AuditRecord:
     target: str
     summary: str
     outcome: AuditOutcome = "done"
+    reason: str = ""
 
 
 class AuditLog:
@@ -49,6 +51,7 @@ class AuditLog:
         """Logs live in ``data_dir/audit``."""
         self._folder = data_dir / "audit"
         self._locks: dict[str, asyncio.Lock] = {}
+        self._checks: dict[str, asyncio.Lock] = {}
         self._last_hash: dict[str, str] = {}
 
     async def append(self, record: AuditRecord) -> int:
@@ -57,13 +60,44 @@ class AuditLog:
         Raises:
             OSError: The log cannot be written. The caller must then fail the change.
         """
-        lock = self._locks.setdefault(record.workspace_id, asyncio.Lock())
-        async with lock:
+        async with self._lock(record.workspace_id):
             return await asyncio.to_thread(self._append, record)
 
     async def tail(self, workspace_id: str, limit: int) -> list[dict[str, Any]]:
         """The newest ``limit`` entries, newest first, without loading the whole file."""
-        return await asyncio.to_thread(self._tail, workspace_id, limit)
+        page = await self.page(workspace_id, limit, audit_pages.EVERYTHING)
+        return list(page.items)
+
+    async def page(
+        self, workspace_id: str, limit: int, wanted: AuditFilter, before: str = ""
+    ) -> Page:
+        """At most ``limit`` matching entries, newest first; see :func:`audit_pages.read_page`.
+
+        Raises:
+            OpenWorkError: ``invalid_payload`` 400: ``before`` names no place in this log.
+        """
+        path = self._path(workspace_id)
+        return await asyncio.to_thread(audit_pages.read_page, path, limit, wanted, before)
+
+    async def verify(self, workspace_id: str) -> audit_chain.Verdict:
+        """Whether every entry is as it was written. One check of a workspace at a time."""
+        async with self._checks.setdefault(workspace_id, asyncio.Lock()):
+            size_bytes = await self.size(workspace_id)
+            head = self._last_hash.get(workspace_id)
+            return await asyncio.to_thread(_check, self._path(workspace_id), size_bytes, head)
+
+    async def size(self, workspace_id: str) -> int:
+        """How many bytes of whole entries there are now; entries added later lie behind them."""
+        async with self._lock(workspace_id):
+            path = self._path(workspace_id)
+            return path.stat().st_size if path.exists() else 0
+
+    def entries(self, workspace_id: str, size_bytes: int) -> Iterator[tuple[bytes, dict[str, Any]]]:
+        """The entries in the first ``size_bytes``, oldest first, each with its line. Blocking."""
+        return audit_pages.read_forwards(self._path(workspace_id), size_bytes)
+
+    def _lock(self, workspace_id: str) -> asyncio.Lock:
+        return self._locks.setdefault(workspace_id, asyncio.Lock())
 
     def _path(self, workspace_id: str) -> Path:
         return self._folder / f"{workspace_id}.jsonl"
@@ -71,28 +105,15 @@ class AuditLog:
     def _append(self, record: AuditRecord) -> int:
         path = self._path(record.workspace_id)
         timestamp = time.time_ns() // 1_000_000
-        previous = self._last_hash.get(record.workspace_id)
-        torn = False
-        if previous is None:
+        end = _ChainEnd(self._last_hash.get(record.workspace_id, ""))
+        if not end.hash:
             ensure_private_dir(self._folder)
-            previous, torn = _chain_end(path)
-        entry: dict[str, Any] = {
-            "id": new_id(),
-            "workspaceId": record.workspace_id,
-            "actor": record.actor.to_json(),
-            "action": record.action,
-            "target": record.target,
-            "summary": record.summary,
-            "timestamp": timestamp,
-            "outcome": record.outcome,
-            "previous": previous,
-        }
-        entry["hash"] = chain_hash(entry)
-        line = json.dumps(entry, ensure_ascii=False).encode() + b"\n"
+            end = _chain_end(path)
+        line, digest = audit_chain.seal(_entry(record, timestamp, end))
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE_MODE)
         try:
             # A line cut short by a crash is kept on a line of its own: nothing is rewritten.
-            _write_all(descriptor, b"\n" + line if torn else line)
+            _write_all(descriptor, (b"\n" if end.unended else b"") + line + b"\n")
             os.fsync(descriptor)
         except OSError:
             # Part of the line may be there: the next entry looks at the file again.
@@ -100,18 +121,68 @@ class AuditLog:
             raise
         finally:
             os.close(descriptor)
-        self._last_hash[record.workspace_id] = entry["hash"]
+        self._last_hash[record.workspace_id] = digest
         return timestamp
 
-    def _tail(self, workspace_id: str, limit: int) -> list[dict[str, Any]]:
-        entries: list[dict[str, Any]] = []
-        for line in _lines_backwards(self._path(workspace_id)):
-            entry = _parse(line)
-            if entry is not None:
-                entries.append(entry)
-                if len(entries) == limit:
-                    break
-        return entries
+
+@dataclass(frozen=True)
+class _ChainEnd:
+    """What the next entry follows.
+
+    Attributes:
+        hash: Of the last whole entry.
+        torn: The hash of the lines behind it that a crash cut short, "" for none.
+        unended: The file's last line has no line end.
+    """
+
+    hash: str
+    torn: str = ""
+    unended: bool = False
+
+
+def _chain_end(path: Path) -> _ChainEnd:
+    if not path.exists() or path.stat().st_size == 0:
+        return _ChainEnd(audit_chain.GENESIS)
+    with path.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        unended = stream.read(1) != b"\n"
+        rest: list[bytes] = []
+        begun = True
+        previous = audit_chain.GENESIS
+        for _, line in audit_pages.read_backwards(stream, stream.seek(0, os.SEEK_END)):
+            digest = audit_chain.sealed_hash(line)
+            if digest is not None:
+                previous = digest
+                break
+            # What is no torn line was edited: the next entry does not vouch for it.
+            begun = begun and audit_chain.could_be_torn(line)
+            rest = [line, *rest] if begun else []
+    return _ChainEnd(previous, audit_chain.torn_hash(rest) if rest else "", unended)
+
+
+def _entry(record: AuditRecord, timestamp: int, end: _ChainEnd) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "id": new_id(),
+        "workspaceId": record.workspace_id,
+        "actor": {key: _text(str(value)) for key, value in record.actor.to_json().items()},
+        "action": record.action,
+        "target": _text(record.target),
+        "summary": _text(record.summary),
+        "timestamp": timestamp,
+        "outcome": record.outcome,
+    }
+    if record.reason:
+        entry["reason"] = record.reason
+    if end.torn:
+        entry["torn"] = end.torn
+    return entry | {"previous": end.hash}
+
+
+def _text(value: str) -> str:
+    """``value`` as it can be written: valid UTF-8, and not without end."""
+    if len(value) > LONGEST_TEXT_CHARS:
+        value = value[:LONGEST_TEXT_CHARS] + "…"
+    return value.encode(errors="replace").decode()
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -120,50 +191,9 @@ def _write_all(descriptor: int, data: bytes) -> None:
         data = data[os.write(descriptor, data) :]
 
 
-def chain_hash(entry: dict[str, Any]) -> str:
-    """The hash that ``entry`` must carry, from its ``previous`` and its own fields."""
-    body = {key: value for key, value in entry.items() if key != "hash"}
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return hashlib.sha256((entry["previous"] + canonical).encode()).hexdigest()
-
-
-def _chain_end(path: Path) -> tuple[str, bool]:
-    """The hash of the last whole entry, and whether a torn line follows it."""
-    if not path.exists() or path.stat().st_size == 0:
-        return GENESIS, False
+def _check(path: Path, size_bytes: int, head: str | None) -> audit_chain.Verdict:
+    if not path.exists():
+        gone = "the log is gone" if head else ""
+        return audit_chain.Verdict(0, 0, audit_chain.GENESIS, 1 if head else None, gone)
     with path.open("rb") as stream:
-        stream.seek(-1, os.SEEK_END)
-        torn = stream.read(1) != b"\n"
-    for line in _lines_backwards(path):
-        entry = _parse(line)
-        if entry is not None:
-            return str(entry.get("hash", GENESIS)), torn
-    return GENESIS, torn
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
-    try:
-        value: Any = json.loads(line)
-    except ValueError:
-        return None
-    return value if isinstance(value, dict) else None  # pyright: ignore[reportUnknownVariableType]
-
-
-def _lines_backwards(path: Path) -> Iterator[bytes]:
-    """The file's non-empty lines from the last to the first, read block by block."""
-    try:
-        stream = path.open("rb")
-    except FileNotFoundError:
-        return
-    with stream:
-        position = stream.seek(0, os.SEEK_END)
-        rest = b""
-        while position > 0:
-            size = min(TAIL_BLOCK_BYTES, position)
-            position -= size
-            stream.seek(position)
-            lines = (stream.read(size) + rest).split(b"\n")
-            rest = lines[0]
-            yield from (line for line in reversed(lines[1:]) if line)
-        if rest:
-            yield rest
+        return audit_chain.check(stream, size_bytes, head)

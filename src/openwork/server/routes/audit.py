@@ -2,19 +2,76 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from fastapi import Query
+from fastapi.responses import StreamingResponse
 
 from openwork.server.access import CLIENT, Context, Target, access, guarded_router
+from openwork.server.audit_export import MEDIA_TYPES, ExportFormat, export
+from openwork.server.audit_pages import AuditFilter
 
 router = guarded_router("audit")
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 200
+LARGEST_DIGITS = 9
+
+FilterText = Annotated[str, Query(max_length=200)]
 
 
 @router.get("/workspace/{workspace_id}/audit")
 @access(CLIENT)
-async def read_audit(context: Context, workspace: Target, limit: str = "") -> dict[str, Any]:
-    """``{items}``: at most ``limit`` entries (default 50, at most 200; anything else means 50)."""
-    wanted = int(limit) if limit.isdecimal() and int(limit) > 0 else DEFAULT_LIMIT
-    return {"items": await context.audit.tail(workspace.id, min(wanted, LARGEST_LIMIT))}
+async def read_audit(
+    context: Context,
+    workspace: Target,
+    limit: str = "",
+    before: FilterText = "",
+    action: FilterText = "",
+    actor: FilterText = "",
+) -> dict[str, Any]:
+    """``{items, nextBefore?}``: at most ``limit`` entries (default 50, at most 200; junk is 50).
+
+    ``before`` is an entry's id, a time in milliseconds or a page's ``nextBefore``; ``action`` one
+    action, or ``config.*``; ``actor`` a client id, a scope, or 6 digits or more of a token's hash.
+    """
+    wanted = AuditFilter(action, actor)
+    page = await context.audit.page(workspace.id, _limit(limit), wanted, before)
+    return page.to_json()
+
+
+@router.get("/workspace/{workspace_id}/audit/verify")
+@access(CLIENT)
+async def verify_audit(context: Context, workspace: Target) -> dict[str, Any]:
+    """``{ok, entries, torn, head, firstBad?: {line, reason}}``: is the log as it was written?"""
+    return (await context.audit.verify(workspace.id)).to_json()
+
+
+@router.get(
+    "/workspace/{workspace_id}/audit/export",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"application/x-ndjson": {}, "text/csv": {}}}},
+)
+@access(CLIENT)
+async def export_audit(
+    context: Context,
+    workspace: Target,
+    format: ExportFormat = "jsonl",  # noqa: A002  # the query's name
+    before: Annotated[int | None, Query(ge=0, le=10**15)] = None,
+    action: FilterText = "",
+    actor: FilterText = "",
+) -> StreamingResponse:
+    """The log, oldest first, as JSON lines or CSV; ``before`` is a time in milliseconds."""
+    entries = context.audit.entries(workspace.id, await context.audit.size(workspace.id))
+    name = f"audit-{workspace.id}.{format}"
+    return StreamingResponse(
+        export(entries, AuditFilter(action, actor, before), format),
+        media_type=MEDIA_TYPES[format],
+        headers={"content-disposition": f'attachment; filename="{name}"'},
+    )
+
+
+def _limit(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 0 < len(text) <= LARGEST_DIGITS:
+        return DEFAULT_LIMIT
+    return min(int(text) or DEFAULT_LIMIT, LARGEST_LIMIT)
