@@ -140,7 +140,7 @@ def authorized(context: ServerContext, workspace_id: str) -> Workspace:
         OpenWorkError: ``workspace_not_found`` or ``workspace_unauthorized``.
     """
     workspace = context.registry.get(workspace_id)
-    if not under_roots(workspace.path, context.settings.authorized_roots):
+    if not under_roots(workspace.path, context.registry.roots):
         raise OpenWorkError(
             "workspace_unauthorized",
             f"The workspace {workspace.path} lies outside the authorised folders.",

@@ -10,6 +10,7 @@ from openwork.common import log
 from openwork.server.approvals import Approvals
 from openwork.server.audit import AuditLog
 from openwork.server.auth import Authenticator
+from openwork.server.config_store import ConfigStore
 from openwork.server.gate import Gate
 from openwork.server.guesses import Guesses
 from openwork.server.metrics import Metrics
@@ -39,6 +40,7 @@ class ServerContext:
     reload_events: ReloadEvents
     gate: Gate
     registry: Registry
+    config_store: ConfigStore
     metrics: Metrics = field(default_factory=Metrics)
     bound_port: int = 0
     started_at: float = field(default_factory=time.monotonic)
@@ -55,7 +57,7 @@ def build_context(settings: ServerSettings) -> ServerContext:
     Raises:
         OpenWorkError: ``file_damaged`` for the token store.
     """
-    for secret in (settings.token, settings.host_token):
+    for secret in (settings.token, settings.host_token, settings.control_token):
         log.hide(secret)
     tokens = TokenStore(settings.token_store)
     approvals = Approvals(settings.approval_mode, settings.approval_timeout_ms)
@@ -71,6 +73,7 @@ def build_context(settings: ServerSettings) -> ServerContext:
         audit=audit,
         reload_events=reload_events,
         gate=Gate(approvals, audit, reload_events, read_only=settings.read_only),
-        registry=Registry(settings.workspaces),
+        registry=Registry(settings.workspaces, settings.authorized_roots),
+        config_store=ConfigStore(settings.config_path),
         bound_port=settings.port,
     )

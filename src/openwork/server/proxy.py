@@ -59,6 +59,7 @@ class EngineProxy:
         self._streams = OpenStreams()
         self._decisions: set[asyncio.Task[WholeAnswer]] = set()
         context.tokens.on_revoke(self._streams.cut)
+        context.registry.on_remove(lambda gone: self._streams.cut_workspace(gone.id))
 
     def close(self) -> None:
         """Close the connections to the engines."""
@@ -74,7 +75,7 @@ class EngineProxy:
         try:
             call = self._admit(scope, *found)
             if scope["type"] == "websocket":
-                with self._streams.opened(call.actor.token_hash):
+                with self._streams.opened(call.actor.token_hash, call.workspace.id):
                     await relay_websocket(call, scope, receive, send)
             else:
                 await self._serve(call, receive, send)
@@ -124,7 +125,7 @@ class EngineProxy:
         return authorized(self._context, active.id)
 
     async def _serve(self, call: EngineCall, receive: Receive, send: Send) -> None:
-        with self._streams.opened(call.actor.token_hash) as stream:
+        with self._streams.opened(call.actor.token_hash, call.workspace.id) as stream:
             pool = self._upstreams.of(call.engine.base_url)
             exchange = Exchange(pool, call, receive, send, stream)
             try:
@@ -133,6 +134,8 @@ class EngineProxy:
                 exchange.close()
         if stream.ended_by == "revoked" and not exchange.answering:
             raise OpenWorkError("unauthorized", "The token was revoked.", status=401)
+        if stream.ended_by == "removed" and not exchange.answering:
+            raise OpenWorkError("workspace_not_found", "The workspace was removed.", status=404)
 
     async def _exchange(self, exchange: Exchange, call: EngineCall, pool: UpstreamPool) -> None:
         rule = call.rule

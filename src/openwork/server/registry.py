@@ -1,8 +1,9 @@
-"""The workspaces a server serves."""
+"""The workspaces a server serves, and the folders they may lie in."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from openwork.common.errors import OpenWorkError
@@ -10,6 +11,7 @@ from openwork.common.ids import workspace_id
 from openwork.workspace.paths import WorkspaceRoot
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from openwork.server.settings import EngineAddress, WorkspaceSetting
@@ -24,12 +26,16 @@ class Workspace:
         name: What people see.
         root: Its folder.
         engine: Its engine, or None.
+        display_name: The name a person gave it, or None.
+        preset: The starter files it was made with, or None.
     """
 
     id: str
     name: str
     root: WorkspaceRoot
     engine: EngineAddress | None
+    display_name: str | None = None
+    preset: str | None = None
 
     @property
     def path(self) -> Path:
@@ -44,6 +50,10 @@ class Workspace:
             "path": str(self.path),
             "workspaceType": "local",
         }
+        if self.display_name is not None:
+            body["displayName"] = self.display_name
+        if self.preset is not None:
+            body["preset"] = self.preset
         if self.engine is not None:
             body["baseUrl"] = self.engine.base_url
             body["opencode"] = {
@@ -54,25 +64,60 @@ class Workspace:
 
 
 class Registry:
-    """The workspaces in order; the first is the active one."""
+    """The workspaces in order; the first is the active one.
 
-    def __init__(self, workspaces: tuple[WorkspaceSetting, ...]) -> None:
-        """Keep the first of each folder."""
+    Attributes:
+        changing: Held by who changes it together with the settings file.
+    """
+
+    def __init__(
+        self, workspaces: tuple[WorkspaceSetting, ...], roots: tuple[Path, ...] | None = None
+    ) -> None:
+        """Keep the first of each folder.
+
+        Args:
+            workspaces: As configured.
+            roots: The folders that workspaces may lie in, resolved; None: their own.
+        """
         self._by_id: dict[str, Workspace] = {}
+        self._on_add: list[Callable[[Workspace], None]] = []
+        self._on_remove: list[Callable[[Workspace], None]] = []
+        self.changing = asyncio.Lock()
         for each in workspaces:
-            key = workspace_id(each.path)
-            self._by_id.setdefault(
-                key, Workspace(key, each.name, WorkspaceRoot(each.path), each.engine)
-            )
+            made = build_workspace(each)
+            self._by_id.setdefault(made.id, made)
+        self._roots = tuple(each.path for each in workspaces) if roots is None else roots
+
+    @property
+    def roots(self) -> tuple[Path, ...]:
+        """The folders that workspaces may lie in, resolved."""
+        return self._roots
+
+    def on_add(self, callback: Callable[[Workspace], None]) -> None:
+        """Call ``callback(workspace)`` for every workspace that is added later."""
+        self._on_add.append(callback)
+
+    def on_remove(self, callback: Callable[[Workspace], None]) -> None:
+        """Call ``callback(workspace)`` for every workspace that is removed: end what serves it."""
+        self._on_remove.append(callback)
 
     def all(self) -> list[Workspace]:
         """Active first."""
         return list(self._by_id.values())
 
+    def to_json(self) -> list[dict[str, Any]]:
+        """All of them as clients see them."""
+        return [each.to_json() for each in self._by_id.values()]
+
     @property
     def active(self) -> Workspace | None:
         """The first workspace, or None when there is none."""
         return next(iter(self._by_id.values()), None)
+
+    @property
+    def active_id(self) -> str | None:
+        """The active workspace's id, or None when there is none."""
+        return next(iter(self._by_id), None)
 
     def get(self, workspace_id: str) -> Workspace:
         """One workspace.
@@ -96,3 +141,53 @@ class Registry:
         found = self.get(workspace_id)
         self._by_id = {found.id: found} | self._by_id
         return found
+
+    def add(self, workspace: Workspace) -> None:
+        """Serve it from now on, as the active one; its folder becomes an authorised one."""
+        known = workspace.id in self._by_id
+        self._by_id.pop(workspace.id, None)
+        self._by_id = {workspace.id: workspace} | self._by_id
+        if workspace.path not in self._roots:
+            self._roots = (*self._roots, workspace.path)
+        for callback in () if known else self._on_add:
+            callback(workspace)
+
+    def rename(self, workspace_id: str, name: str | None) -> Workspace:
+        """Give one another name; None gives it its folder's.
+
+        Raises:
+            OpenWorkError: ``workspace_not_found``.
+        """
+        old = self.get(workspace_id)
+        new = replace(old, name=name or old.path.name, display_name=name)
+        self._by_id[workspace_id] = new
+        return new
+
+    def remove(self, workspace_id: str) -> Workspace:
+        """Serve it no more; its folder stays as it is.
+
+        Raises:
+            OpenWorkError: ``workspace_not_found``.
+        """
+        gone = self.get(workspace_id)
+        del self._by_id[workspace_id]
+        self._roots = tuple(root for root in self._roots if root != gone.path)
+        for callback in self._on_remove:
+            callback(gone)
+        return gone
+
+
+def build_workspace(setting: WorkspaceSetting) -> Workspace:
+    """The workspace of a setting.
+
+    Raises:
+        OpenWorkError: ``workspace_not_found`` when its folder is missing.
+    """
+    return Workspace(
+        workspace_id(setting.path),
+        setting.name,
+        WorkspaceRoot(setting.path),
+        setting.engine,
+        setting.display_name,
+        setting.preset,
+    )

@@ -153,6 +153,28 @@ TOKEN_STORE: Setting[str] = s.Setting(
 DATA_DIR: Setting[str] = s.Setting(
     "data_dir", s.text, "", "Folder of the audit log.", env=("OPENWORK_DATA_DIR",)
 )
+CONTROL_BASE_URL: Setting[str] = s.Setting(
+    "control_base_url",
+    s.http_origin,
+    "",
+    "Address of the host's control endpoint, for versions and upgrades.",
+    env=("OPENWORK_CONTROL_BASE_URL",),
+)
+CONTROL_TOKEN: Setting[str] = s.Setting(
+    "control_token",
+    s.text,
+    "",
+    "Token of that endpoint. Prefer the variable.",
+    env=("OPENWORK_CONTROL_TOKEN",),
+    secret=True,
+)
+ROUTER_PORT: Setting[int] = s.Setting(
+    "opencode_router_health_port",
+    s.integer(0, 65_535),
+    0,
+    "Control port of the messaging router on this machine; 0: there is none.",
+    env=("OPENCODE_ROUTER_HEALTH_PORT",),
+)
 
 TABLE: tuple[Setting[Any], ...] = (
     CONFIG,
@@ -179,6 +201,9 @@ TABLE: tuple[Setting[Any], ...] = (
     FAILED_AUTH_PER_MINUTE,
     TOKEN_STORE,
     DATA_DIR,
+    CONTROL_BASE_URL,
+    CONTROL_TOKEN,
+    ROUTER_PORT,
 )
 
 
@@ -207,11 +232,15 @@ class WorkspaceSetting:
         path: Its folder, resolved.
         name: What people see.
         engine: Its engine, or None.
+        display_name: The name a person gave it, or None.
+        preset: The starter files it was made with, or None.
     """
 
     path: Path
     name: str
     engine: EngineAddress | None
+    display_name: str | None = None
+    preset: str | None = None
 
 
 @dataclass(frozen=True)
@@ -244,7 +273,22 @@ class ServerSettings:
     failed_auth_per_minute: int
     token_store: Path
     data_dir: Path
+    control_base_url: str
+    control_token: str
+    router_port: int
     resolved: Resolved
+
+    def engine_for(self, folder: Path) -> EngineAddress | None:
+        """The engine of a workspace that is added later, when one engine was named for all."""
+        base_url = self.resolved.get(OPENCODE_BASE_URL)
+        if not base_url:
+            return None
+        return EngineAddress(
+            base_url=base_url.rstrip("/"),
+            directory=str(folder),
+            username=self.resolved.get(OPENCODE_USERNAME),
+            password=self.resolved.get(OPENCODE_PASSWORD),
+        )
 
 
 def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings:
@@ -295,6 +339,9 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
             resolved.get(TOKEN_STORE) or str(config_path.with_name("tokens.json"))
         ),
         data_dir=_absolute(resolved.get(DATA_DIR) or str(default_server_data_dir())),
+        control_base_url=resolved.get(CONTROL_BASE_URL),
+        control_token=resolved.get(CONTROL_TOKEN),
+        router_port=resolved.get(ROUTER_PORT),
         resolved=resolved,
     )
 
@@ -364,7 +411,17 @@ def _workspace(
             username=str(entry.get("opencodeUsername") or resolved.get(OPENCODE_USERNAME)),
             password=str(entry.get("opencodePassword") or resolved.get(OPENCODE_PASSWORD)),
         )
-    return WorkspaceSetting(path=path, name=str(entry.get("name") or path.name), engine=engine)
+    return WorkspaceSetting(
+        path=path,
+        name=str(entry.get("name") or path.name),
+        engine=engine,
+        display_name=_text_or_none(entry.get("displayName")),
+        preset=_text_or_none(entry.get("preset")),
+    )
+
+
+def _text_or_none(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def check_folder(path: Path) -> None:

@@ -71,7 +71,7 @@ async def status(context: Context, mount: Mount) -> dict[str, Any]:
         "workspaceCount": len(context.registry.all()) if mount is None else 1,
         "activeWorkspaceId": workspace.id if workspace else None,
         "workspace": workspace.to_json() if workspace else None,
-        "authorizedRoots": [str(root) for root in settings.authorized_roots],
+        "authorizedRoots": [str(root) for root in context.registry.roots],
         "server": {
             "host": settings.host,
             "port": context.bound_port,
