@@ -43,12 +43,14 @@ class Access:
         least: The lowest scope of a ``client`` route.
         writes: Refused on a read-only server.
         body_limit_bytes: A larger body is refused (413) before it is read to its end.
+        streams_body: The endpoint reads the body itself, as it arrives.
     """
 
     kind: Literal["none", "client", "host"]
     least: Scope = Scope.VIEWER
     writes: bool = False
     body_limit_bytes: int = DEFAULT_BODY_LIMIT_BYTES
+    streams_body: bool = False
 
 
 PUBLIC = Access("none")
@@ -99,7 +101,8 @@ class GuardedRoute(APIRoute):
             if declared.isdigit() and int(declared) > rule.body_limit_bytes:
                 raise body_too_large(rule.body_limit_bytes)
             departure = Departure(get_context(request).approvals, limited)
-            if self.body_field is None and rule.least >= Scope.COLLABORATOR:
+            unread = self.body_field is None and not rule.streams_body
+            if unread and rule.least >= Scope.COLLABORATOR:
                 departure.watch()  # nobody reads the body, so nobody would see the caller leave
             try:
                 return await handle(Request(request.scope, departure.receive))

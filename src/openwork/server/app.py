@@ -18,11 +18,16 @@ from openwork.server.middleware.unread_body import UnreadBodyMiddleware
 from openwork.server.proxy import EngineProxy
 from openwork.server.routes import (
     approvals,
+    artifacts,
     audit,
     config,
+    content,
     engine,
     events,
+    file_batches,
+    file_sessions,
     health,
+    inbox,
     metrics,
     tokens,
 )
@@ -47,6 +52,11 @@ ROUTERS = (
     audit.router,
     approvals.router,
     metrics.router,
+    inbox.router,
+    artifacts.router,
+    file_sessions.router,
+    file_batches.router,
+    content.router,
 )
 
 

@@ -11,6 +11,7 @@ from openwork.server.approvals import Approvals
 from openwork.server.audit import AuditLog
 from openwork.server.auth import Authenticator
 from openwork.server.config_store import ConfigStore
+from openwork.server.files import Files
 from openwork.server.gate import Gate
 from openwork.server.guesses import Guesses
 from openwork.server.metrics import Metrics
@@ -41,6 +42,7 @@ class ServerContext:
     gate: Gate
     registry: Registry
     config_store: ConfigStore
+    files: Files = field(default_factory=Files)
     metrics: Metrics = field(default_factory=Metrics)
     bound_port: int = 0
     started_at: float = field(default_factory=time.monotonic)
@@ -63,7 +65,7 @@ def build_context(settings: ServerSettings) -> ServerContext:
     approvals = Approvals(settings.approval_mode, settings.approval_timeout_ms)
     audit = AuditLog(settings.data_dir)
     reload_events = ReloadEvents()
-    return ServerContext(
+    context = ServerContext(
         settings=settings,
         tokens=tokens,
         authenticator=Authenticator(
@@ -77,3 +79,5 @@ def build_context(settings: ServerSettings) -> ServerContext:
         config_store=ConfigStore(settings.config_path),
         bound_port=settings.port,
     )
+    tokens.on_revoke(context.files.sessions.end_of_token)
+    return context

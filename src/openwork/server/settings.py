@@ -23,6 +23,7 @@ from openwork.common.shared_settings import (
     VERBOSE,
     log_level,
 )
+from openwork.workspace.inbox import DEFAULT_MAX_BYTES, LARGEST_MAX_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -153,6 +154,32 @@ TOKEN_STORE: Setting[str] = s.Setting(
 DATA_DIR: Setting[str] = s.Setting(
     "data_dir", s.text, "", "Folder of the audit log.", env=("OPENWORK_DATA_DIR",)
 )
+INBOX_ENABLED: Setting[bool] = s.Setting(
+    "inbox_enabled",
+    s.boolean,
+    True,  # noqa: FBT003
+    "Take and hand out files of the inbox.",
+    env=("OPENWORK_INBOX_ENABLED",),
+    file="inboxEnabled",
+    is_flag=True,
+)
+INBOX_MAX_BYTES: Setting[int] = s.Setting(
+    "inbox_max_bytes",
+    s.integer(1, LARGEST_MAX_BYTES),
+    DEFAULT_MAX_BYTES,
+    "Largest file the inbox takes.",
+    env=("OPENWORK_INBOX_MAX_BYTES",),
+    file="inboxMaxBytes",
+)
+OUTBOX_ENABLED: Setting[bool] = s.Setting(
+    "outbox_enabled",
+    s.boolean,
+    True,  # noqa: FBT003
+    "Hand out the files an agent puts into its outbox.",
+    env=("OPENWORK_OUTBOX_ENABLED",),
+    file="outboxEnabled",
+    is_flag=True,
+)
 CONTROL_BASE_URL: Setting[str] = s.Setting(
     "control_base_url",
     s.http_origin,
@@ -204,6 +231,9 @@ TABLE: tuple[Setting[Any], ...] = (
     CONTROL_BASE_URL,
     CONTROL_TOKEN,
     ROUTER_PORT,
+    INBOX_ENABLED,
+    INBOX_MAX_BYTES,
+    OUTBOX_ENABLED,
 )
 
 
@@ -276,6 +306,9 @@ class ServerSettings:
     control_base_url: str
     control_token: str
     router_port: int
+    inbox_enabled: bool
+    inbox_max_bytes: int
+    outbox_enabled: bool
     resolved: Resolved
 
     def engine_for(self, folder: Path) -> EngineAddress | None:
@@ -342,6 +375,9 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
         control_base_url=resolved.get(CONTROL_BASE_URL),
         control_token=resolved.get(CONTROL_TOKEN),
         router_port=resolved.get(ROUTER_PORT),
+        inbox_enabled=resolved.get(INBOX_ENABLED),
+        inbox_max_bytes=resolved.get(INBOX_MAX_BYTES),
+        outbox_enabled=resolved.get(OUTBOX_ENABLED),
         resolved=resolved,
     )
 

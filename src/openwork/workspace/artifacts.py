@@ -9,22 +9,21 @@ from __future__ import annotations
 import base64
 import binascii
 import heapq
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from openwork.common.errors import OpenWorkError
+from openwork.workspace.temporary import is_temporary, refuse_temporary
 
 if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
     from openwork.workspace.paths import Entry, SafePath, WorkspaceRoot
 
 OUTBOX_NAMES = (".opencode", "openwork", "outbox")
 MAX_ITEMS = 2_000
 MAX_VISITED = 50_000
-
-
-def is_temporary(name: str) -> bool:
-    """Whether ``name`` is one that half-written files carry: never listed, never handed out."""
-    return name.startswith(".openwork-") and name.endswith(".tmp")
 
 
 def item_id(relative: str) -> str:
@@ -95,6 +94,8 @@ class HandOver:
     def list(self, *, limit: int = MAX_ITEMS, max_visited: int = MAX_VISITED) -> ItemList:
         """The newest ``limit`` files, looking at no more than ``max_visited`` names.
 
+        A folder below it that may not be read counts as empty.
+
         Raises:
             OpenWorkError: The folder leads outside (``invalid_path``) or is unreadable.
         """
@@ -102,9 +103,7 @@ class HandOver:
             return ItemList(())
         files: list[Entry] = []
         cut = False
-        for visited, entry in enumerate(
-            self.folder.walk(lambda each: is_temporary(each.path.name))
-        ):
+        for visited, entry in enumerate(self._walk()):
             if visited == max_visited:
                 cut = True
                 break
@@ -113,28 +112,23 @@ class HandOver:
         newest = heapq.nsmallest(limit, files, key=_newest_first)
         return ItemList(tuple(map(self._item, newest)), truncated=cut or len(files) > limit)
 
-    def resolve(self, identity: str) -> SafePath:
-        """The file an id names; open it at once, it may go.
+    @contextmanager
+    def opened(self, identity: str) -> Generator[BinaryIO]:
+        """The file an id names, open for reading.
 
         Raises:
-            OpenWorkError: ``<noun>_not_found`` or the disabled code 404, ``invalid_<noun>`` 400.
+            OpenWorkError: ``<noun>_not_found`` or the disabled code 404, ``invalid_<noun>`` 400
+                (the id names no file that could be here, or a link leads out), or
+                ``file_access_denied`` 403.
         """
         self.require_enabled()
-        path = self._decode(identity)
-        try:
-            there = not is_temporary(path.name) and path.is_file()
-        except OpenWorkError as error:
-            if error.code != "invalid_path":
-                raise
-            raise self._invalid() from error
-        if not there:
-            raise OpenWorkError(
-                f"{self.noun}_not_found",
-                f"There is no {path.relative!r} in the workspace.",
-                hint="List the folder again: the file may have been moved or deleted.",
-                status=404,
-            )
-        return path
+        path = self.decode(identity)
+        with ExitStack() as stack:
+            try:
+                stream = stack.enter_context(path.open())
+            except OpenWorkError as error:
+                raise self._told(error, path) from error
+            yield stream
 
     def require_enabled(self) -> None:
         """Refuse when the folder is switched off.
@@ -150,14 +144,44 @@ class HandOver:
                 status=404,
             )
 
-    def _decode(self, identity: str) -> SafePath:
+    def decode(self, identity: str) -> SafePath:
+        """The path an id names; whether a file is there shows on opening.
+
+        Raises:
+            OpenWorkError: ``invalid_<noun>`` 400.
+        """
         # Not normalized: an id names exactly the file it was made from, whatever its name.
         try:
             padded = identity + "=" * (-len(identity) % 4)
             relative = base64.b64decode(padded, altchars=b"-_", validate=True).decode()
-            return self.folder.child(*relative.split("/"))
+            return refuse_temporary(self.folder.child(*relative.split("/")))
         except (binascii.Error, ValueError, OpenWorkError) as error:
             raise self._invalid() from error
+
+    def _walk(self) -> Iterator[Entry]:
+        waiting = [self.folder]
+        while waiting:
+            folder = waiting.pop()
+            try:
+                entries = folder.entries()
+            except OpenWorkError as error:
+                gone = error.code == "file_not_found"
+                if gone or (error.code == "file_access_denied" and folder is not self.folder):
+                    continue
+                raise
+            shown = [entry for entry in entries if not is_temporary(entry.path.name)]
+            yield from shown
+            waiting.extend(entry.path for entry in shown if entry.stat.kind == "dir")
+
+    def _told(self, error: OpenWorkError, path: SafePath) -> OpenWorkError:
+        if error.code == "file_not_found":
+            return OpenWorkError(
+                f"{self.noun}_not_found",
+                f"There is no {path.relative!r} in the workspace.",
+                hint="List the folder again: the file may have been moved or deleted.",
+                status=404,
+            )
+        return self._invalid() if error.code == "invalid_path" else error
 
     def _invalid(self) -> OpenWorkError:
         return OpenWorkError(

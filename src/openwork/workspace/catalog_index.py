@@ -27,9 +27,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from openwork.workspace import descent
-from openwork.workspace.artifacts import is_temporary
 from openwork.workspace.names import MAX_PATH_BYTES
 from openwork.workspace.paths import WorkspaceRoot
+from openwork.workspace.temporary import is_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence

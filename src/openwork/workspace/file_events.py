@@ -64,14 +64,23 @@ class FileEvent:
 
 @dataclass(frozen=True, slots=True)
 class FileEventList:
-    """Events, and the ``since`` that asks for those after them."""
+    """Events.
+
+    Attributes:
+        items: Oldest first.
+        cursor: The ``since`` that asks for those after them.
+        missed: Some asked for are kept no more: the catalog tells what they led to.
+    """
 
     items: tuple[FileEvent, ...]
     cursor: int
+    missed: bool = False
 
     def to_json(self) -> dict[str, Any]:
-        """``{items, cursor}``."""
-        return {"items": [event.to_json() for event in self.items], "cursor": self.cursor}
+        """``{items, cursor}``, and ``missed: true`` when events are kept no more."""
+        items = [event.to_json() for event in self.items]
+        body: dict[str, Any] = {"items": items, "cursor": self.cursor}
+        return body | {"missed": True} if self.missed else body
 
 
 class FileEvents:
@@ -122,4 +131,5 @@ class FileEvents:
         """Those numbered above ``seq``, oldest first, as far as they are kept."""
         with self._lock:
             kept = tuple(event for event in self._events if event.seq > seq)
-            return FileEventList(kept, self._cursor)
+            missed = max(0, self._cursor - max(0, seq)) > len(kept)
+            return FileEventList(kept, self._cursor, missed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from openwork.common.ids import new_id, same_secret
 from openwork.workspace.file_events import now_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
 DEFAULT_TTL_S = 15 * 60
 MIN_TTL_S = 30
@@ -85,7 +86,7 @@ class FileSessions:
         can_write: bool,
         ttl_s: float | None = None,
     ) -> FileSession:
-        """Make one. When there are ``MAX_SESSIONS``, the one that ends first makes room.
+        """Make one. When there are ``MAX_SESSIONS``, one of the token with the most makes room.
 
         Args:
             workspace_id: Whose files.
@@ -98,7 +99,7 @@ class FileSessions:
             now = self._clock_ms()
             self._drop_ended(now)
             if len(self._sessions) >= MAX_SESSIONS:
-                del self._sessions[min(self._sessions.values(), key=_end).id]
+                del self._sessions[_dispensable(self._sessions.values()).id]
             ends = now + _ttl_ms(ttl_s)
             session = FileSession(new_id(), workspace_id, owner_hash, can_write, now, ends)
             self._sessions[session.id] = session
@@ -127,6 +128,16 @@ class FileSessions:
         with self._lock:
             del self._sessions[self._get(session_id, owner_hash).id]
 
+    def end_of_token(self, owner_hash: str) -> None:
+        """The token was revoked: end what it made."""
+        with self._lock:
+            self._keep(lambda each: each.owner_hash != owner_hash)
+
+    def end_of_workspace(self, workspace_id: str) -> None:
+        """The workspace is gone: end its sessions."""
+        with self._lock:
+            self._keep(lambda each: each.workspace_id != workspace_id)
+
     def wire(self, session: FileSession) -> dict[str, Any]:
         """``{session}``, the answer to ``create`` and ``renew``."""
         return {"session": session.to_json(self._clock_ms())}
@@ -141,12 +152,7 @@ class FileSessions:
         self._drop_ended(self._clock_ms())
         session = self._sessions.get(session_id)
         if session is None:
-            raise OpenWorkError(
-                "file_session_not_found",
-                "There is no such file session, or it has ended.",
-                hint="Make a new one: POST /workspace/<id>/files/sessions.",
-                status=404,
-            )
+            raise session_not_found()
         if not same_secret(session.owner_hash, owner_hash):
             raise OpenWorkError(
                 "forbidden",
@@ -157,13 +163,26 @@ class FileSessions:
         return session
 
     def _drop_ended(self, now_ms: int) -> None:
-        ended = [each.id for each in self._sessions.values() if each.expires_at_ms <= now_ms]
-        for session_id in ended:
-            del self._sessions[session_id]
+        self._keep(lambda each: each.expires_at_ms > now_ms)
+
+    def _keep(self, wanted: Callable[[FileSession], bool]) -> None:
+        self._sessions = {key: each for key, each in self._sessions.items() if wanted(each)}
 
 
-def _end(session: FileSession) -> int:
-    return session.expires_at_ms
+def session_not_found() -> OpenWorkError:
+    """``file_session_not_found`` 404: never was, closed, ended, or of another mount."""
+    return OpenWorkError(
+        "file_session_not_found",
+        "There is no such file session, or it has ended.",
+        hint="Make a new one: POST /workspace/<id>/files/sessions.",
+        status=404,
+    )
+
+
+def _dispensable(sessions: Collection[FileSession]) -> FileSession:
+    """Of the token that has the most, the one that ends first: nobody pushes out all others."""
+    held = Counter(each.owner_hash for each in sessions)
+    return min(sessions, key=lambda each: (-held[each.owner_hash], each.expires_at_ms))
 
 
 def _ttl_ms(ttl_s: float | None) -> int:

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from openwork.common.errors import OpenWorkError
+from openwork.workspace.file_writes import save
 from openwork.workspace.names import invalid_path
+from openwork.workspace.temporary import refuse_temporary
 
 if TYPE_CHECKING:
     from openwork.workspace.paths import FileStat, SafePath, WorkspaceRoot
@@ -128,11 +130,11 @@ def write_text(root: WorkspaceRoot, write: TextWrite) -> TextWritten:
         OpenWorkError: As ``check_write``; nothing was changed.
     """
     place = check_write(root, write)
-    return TextWritten(place.relative, place.write_bytes(_encoded(write)))
+    return TextWritten(place.relative, save(place, _encoded(write), place.stat()))
 
 
 def _markdown(root: WorkspaceRoot, path: str) -> SafePath:
-    place = root.at(path)
+    place = refuse_temporary(root.at(path))
     if not place.name.lower().endswith(SUFFIXES):
         raise invalid_path(path, f"only {', '.join(SUFFIXES)} files are edited as text")
     return place

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 router = guarded_router("server")
 
-INBOX_MAX_BYTES = 50_000_000
-
 
 class HealthBody(WireModel):
     """``GET /health``."""
@@ -119,11 +117,11 @@ def _capabilities(context: ServerContext, workspace: Workspace | None) -> dict[s
         "toolProviders": {
             "browser": {"enabled": False, "placement": "external", "mode": "none"},
             "files": {
-                "injection": False,
-                "outbox": False,
+                "injection": settings.inbox_enabled and write,
+                "outbox": settings.outbox_enabled,
                 "inboxPath": ".opencode/openwork/inbox/",
                 "outboxPath": ".opencode/openwork/outbox/",
-                "maxBytes": INBOX_MAX_BYTES,
+                "maxBytes": settings.inbox_max_bytes,
             },
         },
     }

@@ -1,0 +1,46 @@
+"""Artifacts: the files an agent hands to people, in the workspace's outbox."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
+
+from openwork.server.access import CLIENT, Context, Target, access, guarded_router
+from openwork.server.downloads import DOCUMENTED, Download
+from openwork.workspace.artifacts import outbox
+
+if TYPE_CHECKING:
+    from openwork.server.context import ServerContext
+    from openwork.server.registry import Workspace
+    from openwork.workspace.artifacts import HandOver
+
+router = guarded_router("artifacts")
+
+
+@router.get("/workspace/{workspace_id}/artifacts")
+@access(CLIENT)
+async def list_artifacts(context: Context, workspace: Target) -> dict[str, Any]:
+    """``{items: [{id, path, size, updatedAt}]}``, newest first; empty when switched off.
+
+    At most 2,000 items; ``truncated: true`` says that there are more.
+    """
+    async with context.files.of(workspace).listing:
+        return (await asyncio.to_thread(_outbox(context, workspace).list)).to_json()
+
+
+@router.get(
+    "/workspace/{workspace_id}/artifacts/{artifact_id}",
+    response_class=Response,
+    responses=DOCUMENTED,
+)
+@access(CLIENT)
+async def read_artifact(context: Context, workspace: Target, artifact_id: str) -> Download:
+    """The bytes of one file."""
+    files = _outbox(context, workspace)
+    return await Download.of(files.opened(artifact_id), files.decode(artifact_id).name)
+
+
+def _outbox(context: ServerContext, workspace: Workspace) -> HandOver:
+    return outbox(workspace.root, enabled=context.settings.outbox_enabled)

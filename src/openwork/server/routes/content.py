@@ -1,0 +1,60 @@
+"""Markdown files, read and saved as text."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from pydantic import Field
+
+from openwork.server.access import CLIENT, Access, Caller, Context, Target, access, guarded_router
+from openwork.server.scope import Scope
+from openwork.server.wire import WireModel
+from openwork.workspace.text_files import TextWrite, check_write, read_text, write_text
+
+router = guarded_router("files")
+
+# The longest text (5 MB) with every second character escaped.
+SAVE = Access("client", Scope.COLLABORATOR, writes=True, body_limit_bytes=12_000_000)
+
+
+class ContentWrite(WireModel):
+    """``POST /workspace/{id}/files/content``."""
+
+    path: str
+    content: str
+    base_updated_at: float | None = Field(default=None, allow_inf_nan=False)
+    force: bool = False
+
+
+@router.get("/workspace/{workspace_id}/files/content")
+@access(CLIENT)
+async def read_content(workspace: Target, path: str = "") -> dict[str, Any]:
+    """``{path, content, bytes, updatedAt}`` of a Markdown file."""
+    return (await asyncio.to_thread(read_text, workspace.root, path)).to_json()
+
+
+@router.post("/workspace/{workspace_id}/files/content")
+@access(SAVE)
+async def write_content(
+    context: Context, actor: Caller, workspace: Target, body: ContentWrite
+) -> dict[str, Any]:
+    """Save a Markdown file: ``{ok, path, bytes, updatedAt, revision}``.
+
+    ``baseUpdatedAt`` is the ``updatedAt`` of the version that was edited: when the file has changed
+    since, the answer is 409 ``conflict``, unless ``force``.
+    """
+    write = TextWrite(body.path, body.content, body.base_updated_at, body.force)
+    place = await asyncio.to_thread(check_write, workspace.root, write)
+    files = context.files.of(workspace)
+    async with context.gate.change(
+        actor,
+        workspace,
+        action="workspace.file.write",
+        summary=f"Write {place.relative}",
+        paths=[place.absolute],
+    ):
+        written = await asyncio.to_thread(write_text, workspace.root, write)
+        files.events.record("write", written.path, revision=written.stat.revision)
+        await asyncio.to_thread(files.changed, [written.path])
+    return written.to_json()
