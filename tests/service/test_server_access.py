@@ -47,6 +47,12 @@ TABLE = {
     "POST /files/sessions/{session_id}/read-batch": "viewer",
     "POST /files/sessions/{session_id}/write-batch": "collaborator",
     "POST /files/sessions/{session_id}/ops": "collaborator",
+    "GET /workspace/{workspace_id}/agentlab/automations": "viewer",
+    "POST /workspace/{workspace_id}/agentlab/automations": "collaborator",
+    "DELETE /workspace/{workspace_id}/agentlab/automations/{automation_id}": "collaborator",
+    "POST /workspace/{workspace_id}/agentlab/automations/{automation_id}/run": "collaborator",
+    "GET /workspace/{workspace_id}/agentlab/automations/logs": "viewer",
+    "GET /workspace/{workspace_id}/agentlab/automations/logs/{automation_id}": "viewer",
     "GET /approvals": "host",
     "POST /approvals/{approval_id}": "host",
 }

@@ -20,6 +20,7 @@ from openwork.server.routes import (
     approvals,
     artifacts,
     audit,
+    automations,
     config,
     content,
     engine,
@@ -57,6 +58,7 @@ ROUTERS = (
     file_sessions.router,
     file_batches.router,
     content.router,
+    automations.router,
 )
 
 
@@ -89,7 +91,9 @@ def build_app(context: ServerContext) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        context.automations.start()
         yield
+        await context.automations.stop()
         proxy.close()
         if tracing is not None:
             await tracing.close()

@@ -10,6 +10,7 @@ from openwork.common import log
 from openwork.server.approvals import Approvals
 from openwork.server.audit import AuditLog
 from openwork.server.auth import Authenticator
+from openwork.server.automations import Automations
 from openwork.server.config_store import ConfigStore
 from openwork.server.files import Files
 from openwork.server.gate import Gate
@@ -42,6 +43,7 @@ class ServerContext:
     gate: Gate
     registry: Registry
     config_store: ConfigStore
+    automations: Automations
     files: Files = field(default_factory=Files)
     metrics: Metrics = field(default_factory=Metrics)
     bound_port: int = 0
@@ -65,6 +67,7 @@ def build_context(settings: ServerSettings) -> ServerContext:
     approvals = Approvals(settings.approval_mode, settings.approval_timeout_ms)
     audit = AuditLog(settings.data_dir)
     reload_events = ReloadEvents()
+    registry = Registry(settings.workspaces, settings.authorized_roots)
     context = ServerContext(
         settings=settings,
         tokens=tokens,
@@ -75,8 +78,14 @@ def build_context(settings: ServerSettings) -> ServerContext:
         audit=audit,
         reload_events=reload_events,
         gate=Gate(approvals, audit, reload_events, read_only=settings.read_only),
-        registry=Registry(settings.workspaces, settings.authorized_roots),
+        registry=registry,
         config_store=ConfigStore(settings.config_path),
+        automations=Automations(
+            registry,
+            settings.data_dir,
+            read_only=settings.read_only,
+            timeout_s=settings.automation_timeout_ms / 1000,
+        ),
         bound_port=settings.port,
     )
     tokens.on_revoke(context.files.sessions.end_of_token)

@@ -144,6 +144,14 @@ FAILED_AUTH_PER_MINUTE: Setting[int] = s.Setting(
     env=("OPENWORK_FAILED_AUTH_PER_MINUTE",),
     file="failedAuthPerMinute",
 )
+AUTOMATION_TIMEOUT: Setting[int] = s.Setting(
+    "automation_timeout",
+    s.integer(1_000, 24 * 3600 * 1000),
+    3600 * 1000,
+    "Milliseconds a run of an automation may take before it is stopped.",
+    env=("OPENWORK_AUTOMATION_TIMEOUT_MS",),
+    file="automationTimeoutMs",
+)
 TOKEN_STORE: Setting[str] = s.Setting(
     "token_store",
     s.text,
@@ -226,6 +234,7 @@ TABLE: tuple[Setting[Any], ...] = (
     RUN_ID,
     OTLP_ENDPOINT,
     FAILED_AUTH_PER_MINUTE,
+    AUTOMATION_TIMEOUT,
     TOKEN_STORE,
     DATA_DIR,
     CONTROL_BASE_URL,
@@ -290,6 +299,7 @@ class ServerSettings:
     host_token_source: Source
     approval_mode: Literal["manual", "auto"]
     approval_timeout_ms: int
+    automation_timeout_ms: int
     workspaces: tuple[WorkspaceSetting, ...]
     authorized_roots: tuple[Path, ...]
     cors_origins: tuple[str, ...]
@@ -357,6 +367,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
         host_token_source=host_token_source,
         approval_mode=cast("Literal['manual', 'auto']", resolved.get(APPROVAL)),
         approval_timeout_ms=resolved.get(APPROVAL_TIMEOUT),
+        automation_timeout_ms=resolved.get(AUTOMATION_TIMEOUT),
         workspaces=workspaces,
         authorized_roots=roots,
         cors_origins=resolved.get(CORS),

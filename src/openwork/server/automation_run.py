@@ -1,0 +1,264 @@
+"""One run in the engine: a session, a prompt, and its events until it is over."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+
+from openwork.common.errors import OpenWorkError
+from openwork.common.headers import basic_auth
+from openwork.engine.describe import describe_permission
+from openwork.engine.models import RECONNECTED, PermissionRequest
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+    from openwork.engine.client import EngineClient
+    from openwork.engine.models import Event, Message
+    from openwork.server.settings import EngineAddress
+
+# The engine may be starting together with the server, or again after a crash.
+ENGINE_WAIT_S = 20.0
+ENGINE_PAUSE_S = 0.5
+CONNECT_TIMEOUT_S = 15.0
+ABORT_TIMEOUT_S = 2.0
+_ASKS = frozenset({"permission.asked", "question.asked"})
+_ANSWERS = frozenset({"permission.replied", "question.replied", "question.rejected"})
+INTERRUPTED = "The engine was restarted in the middle of the run."
+
+logger = logging.getLogger(__name__)
+
+
+class Listener(Protocol):
+    """Who is told what happens."""
+
+    async def session(self, session_id: str) -> None:
+        """The run has a session; the prompt is sent when this returns."""
+        ...
+
+    async def prompted(self) -> None:
+        """The engine has taken the prompt."""
+        ...
+
+    async def waits(self, what: str) -> None:
+        """It waits for a person."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a run ended: ``message`` says why, None when it is done."""
+
+    outcome: Literal["done", "failed", "timeout"]
+    message: str | None = None
+
+
+async def perform(
+    engine: EngineAddress,
+    title: str,
+    prompt: str,
+    listener: Listener,
+    *,
+    timeout_s: float,
+    patient: bool,
+) -> Result:
+    """Run ``prompt`` in a new session, under the engine's own permission rules.
+
+    Nothing is allowed on anybody's behalf: a tool call that asks waits for a person until the time
+    is up. A session whose time is up is stopped.
+
+    Args:
+        engine: The workspace's engine.
+        title: Of the session.
+        prompt: What the agent is told.
+        listener: Told of session and waits.
+        timeout_s: The longest a run may take.
+        patient: Wait for an engine that does not answer yet.
+
+    Raises:
+        OpenWorkError: ``engine_unreachable`` or the engine's refusal, before or while it runs.
+    """
+    async with open_engine(engine) as client:
+        if patient:
+            await _wait_for(client)
+        run = EngineRun(client, (await client.create_session(title)).id, prompt, listener, engine)
+        await listener.session(run.session_id)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await run.follow()
+        except TimeoutError:
+            await abort(client, run.session_id)
+            told = f"It was stopped after {timeout_s / 60:g} minutes."
+            if run.waiting:
+                told += f" Nobody had answered: {', '.join(run.waiting.values())}."
+            return Result("timeout", told)
+        except (OpenWorkError, asyncio.CancelledError):
+            await abort(client, run.session_id)  # nobody follows it any more
+            raise
+
+
+def open_engine(engine: EngineAddress) -> EngineClient:
+    """A client to be opened with ``async with``."""
+    from openwork.engine.client import EngineClient  # noqa: PLC0415  # loads aiohttp: 15 MB
+
+    headers = {"Authorization": basic_auth(engine.username, engine.password)}
+    return EngineClient(engine.base_url, headers=headers, directory=engine.directory)
+
+
+async def abort(client: EngineClient, session_id: str) -> None:
+    """Stop a session; when the engine does not answer, there is nothing left to stop."""
+    try:
+        async with asyncio.timeout(ABORT_TIMEOUT_S):
+            await client.abort(session_id)
+    except (OpenWorkError, TimeoutError) as error:
+        logger.warning("cannot stop session %s: %s", session_id, error or "no answer")
+
+
+async def _wait_for(client: EngineClient) -> None:
+    with suppress(TimeoutError):  # the request that follows tells what is wrong
+        async with asyncio.timeout(ENGINE_WAIT_S):
+            while True:
+                try:
+                    await client.health()
+                    return
+                except OpenWorkError as error:
+                    if error.code != "engine_unreachable":
+                        return
+                await asyncio.sleep(ENGINE_PAUSE_S)
+
+
+@dataclass
+class EngineRun:
+    """Follows one session from its prompt to its end.
+
+    Attributes:
+        waiting: What nobody has answered yet, by the engine's request id.
+    """
+
+    client: EngineClient
+    session_id: str
+    prompt: str
+    listener: Listener
+    engine: EngineAddress
+    waiting: dict[str, str] = field(default_factory=dict[str, str])
+    _family: dict[str, bool] = field(default_factory=dict[str, bool])
+    _error: str | None = None
+    _prompted: bool = False
+
+    async def follow(self) -> Result:
+        """Send the prompt and read events until the session is idle.
+
+        Raises:
+            OpenWorkError: As the engine's client.
+        """
+        from openwork.engine.events import events  # noqa: PLC0415  # loads aiohttp
+
+        async with aclosing(events(self.client)) as stream:
+            event = await self._first(stream)
+            while (result := await self._handle(event)) is None:
+                event = await anext(stream)
+            return result
+
+    async def _first(self, stream: AsyncGenerator[Event]) -> Event:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                return await anext(stream)
+        except TimeoutError:
+            raise OpenWorkError(
+                "engine_unreachable",
+                f"{self.client.base_url} sends no events.",
+                hint="Check the host with: openwork status",
+                status=502,
+            ) from None
+
+    async def _handle(self, event: Event) -> Result | None:
+        properties = event.properties
+        if event.type == "server.connected" and not self._prompted:
+            await self.client.prompt(self.session_id, self.prompt)
+            self._prompted = True
+            await self.listener.prompted()
+        elif event.type == RECONNECTED.type:
+            return await self._catch_up()
+        elif event.type in _ASKS:
+            await self._asked(event.type, properties)
+        elif event.type in _ANSWERS:
+            self.waiting.pop(str(properties.get("requestID") or properties.get("permissionID")), "")
+        elif _session_of(properties) == self.session_id:
+            self._note_error(event.type, properties)
+            if event.type == "session.idle":
+                return self._ended()
+        return None
+
+    def _ended(self) -> Result:
+        return Result("done") if self._error is None else Result("failed", self._error)
+
+    def _note_error(self, kind: str, properties: dict[str, Any]) -> None:
+        if kind == "session.error":
+            self._error = _error_text(properties.get("error"))
+        elif kind == "message.updated":
+            info = cast("dict[str, Any]", properties.get("info") or {})
+            if info.get("error"):
+                self._error = _error_text(info["error"])
+
+    async def _asked(self, kind: str, properties: dict[str, Any]) -> None:
+        request_id, session_id = str(properties.get("id")), str(properties.get("sessionID"))
+        if request_id in self.waiting or not await self._is_ours(session_id):
+            return
+        what = "a question of the agent"
+        if kind == "permission.asked":
+            asked = PermissionRequest.model_validate(properties)
+            what = describe_permission(asked.permission, asked.patterns, self.engine.directory)
+        self.waiting[request_id] = what
+        await self.listener.waits(what)
+
+    async def _is_ours(self, session_id: str) -> bool:
+        """Whether a session is ours or was begun by ours (an agent's helper)."""
+        if session_id == self.session_id:
+            return True
+        if session_id not in self._family:
+            parent = (await self.client.session(session_id)).parent_id
+            self._family[session_id] = parent is not None and await self._is_ours(parent)
+        return self._family[session_id]
+
+    async def _catch_up(self) -> Result | None:
+        """Events were lost: read the state."""
+        status = (await self.client.session_statuses()).get(self.session_id, {"type": "idle"})
+        if status.get("type") != "idle":
+            for each in await self.client.permissions():
+                await self._asked("permission.asked", each.model_dump(by_alias=True))
+            return None
+        messages = await self.client.messages(self.session_id)
+        for message in messages:
+            if message.info.error:
+                self._error = _error_text(message.info.error)
+        if self._error is None and not (messages and _is_whole(messages[-1])):
+            self._error = INTERRUPTED
+        return self._ended()
+
+
+def _session_of(properties: dict[str, Any]) -> str | None:
+    info = cast("dict[str, Any]", properties.get("info") or {})
+    found = properties.get("sessionID") or info.get("sessionID")
+    return found if isinstance(found, str) else None
+
+
+def _is_whole(message: Message) -> bool:
+    """Whether the engine came to the end of its answer."""
+    time: object = (message.info.model_extra or {}).get("time")
+    return message.info.role == "assistant" and isinstance(time, dict) and "completed" in time
+
+
+def _error_text(error: object) -> str:
+    """The engine's error in words: ``{name, data {message}}``."""
+    if not isinstance(error, dict):
+        return "The engine told no reason."
+    fields = cast("dict[str, Any]", error)
+    name = str(fields.get("name") or "error")
+    if name == "MessageAbortedError":
+        return "It was stopped."
+    data: object = fields.get("data")
+    message: object = cast("dict[str, Any]", data).get("message") if isinstance(data, dict) else ""
+    return str(message or name)
