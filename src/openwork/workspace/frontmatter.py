@@ -2,8 +2,7 @@
 
 Reading keeps the body as it is, byte for byte. An edit touches only the lines of the keys it
 changes, so that comments, order and formatting of the rest stay; python-frontmatter is not used
-because it strips the body and writes all keys anew. Values are JSON's: dates and the like are text,
-``yes`` and ``on`` too, as the engine reads them. No object is ever built from a tag.
+because it strips the body and writes all keys anew. What the YAML may hold: ``yaml_json``.
 """
 
 from __future__ import annotations
@@ -11,9 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
-
-import yaml
+from typing import TYPE_CHECKING
 
 from openwork.common.errors import OpenWorkError
 
@@ -25,62 +22,9 @@ if TYPE_CHECKING:
 
 MAX_DOCUMENT_BYTES = 1_000_000
 MAX_FRONT_CHARACTERS = 65_536
-MAX_DEPTH = 64
 _BOM = "\ufeff"
 _OPENING = re.compile(r"---[ \t]*(?:\r\n|\n|\Z)")
 _CLOSING = re.compile(r"^---[ \t]*(?:\r?$|\Z)", re.MULTILINE)
-# What a plain emitter would break over lines, or another reader would take for a line's end.
-_NEEDS_ESCAPES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
-_TAG = "tag:yaml.org,2002:"
-_NUMBER = re.compile(
-    r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+"
-)
-
-
-class _Loader(yaml.SafeLoader):
-    """Resolves only what JSON has, all else is text; refuses aliases: they grow without bound."""
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            # Events carry a start_mark as nodes do; the stubs know neither.
-            event = cast("yaml.Node", self.peek_event())  # pyright: ignore[reportUnknownMemberType]  # no stub
-            raise _refusal(event, "aliases are not allowed here")
-        return super().compose_node(parent, index)
-
-
-_JSON_SCALARS = (
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
-    ("int", r"[-+]?(?:0|[1-9][0-9]{0,17})", list("-+0123456789")),
-    (
-        "float",
-        r"[-+]?(?:(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][-+]?[0-9]{1,2})?",
-        list("-+.0123456789"),
-    ),
-)
-_Loader.yaml_implicit_resolvers = {
-    first: [
-        (_TAG + name, re.compile(rf"(?:{pattern})\Z"))
-        for name, pattern, starts in _JSON_SCALARS
-        if first in starts
-    ]
-    for first in {each for _, _, starts in _JSON_SCALARS for each in starts}
-}
-
-
-class _Dumper(yaml.SafeDumper):
-    """Quotes every text that a YAML 1.1 or 1.2 reader could take for something else."""
-
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002  # PyYAML's signature
-        return True
-
-
-def _represent_text(_dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = '"' if _NEEDS_ESCAPES.search(text) or _NUMBER.fullmatch(text) else None
-    return yaml.ScalarNode(f"{_TAG}str", text, style=style)
-
-
-_Dumper.add_representer(str, _represent_text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +69,12 @@ class Document:
         """The whole file."""
         return f"{self.opening}{self.front}{self.closing}{self.body}"
 
+    def dates(self) -> list[str]:
+        """The fields that the engine would read as a date for want of quotes."""
+        from openwork.workspace import yaml_json  # noqa: PLC0415  # loads PyYAML, see there
+
+        return yaml_json.dates(self.front) if self.front else []
+
     def with_body(self, body: str) -> Document:
         """The same front matter before another body."""
         return Document(self.fields, body, self.opening, self.front, self.closing)
@@ -144,8 +94,10 @@ class Document:
             return self._with_first_fields(fields)
         if _same(fields, self.fields):
             return self
+        from openwork.workspace import yaml_json  # noqa: PLC0415  # loads PyYAML, see there
+
         line_end = "\r\n" if "\r\n" in self.opening else "\n"
-        front = _edited(self.front, changes, gone, line_end)
+        front = yaml_json.edit(self.front, changes, gone, line_end)
         if not _means(front, fields):  # a style that spans cannot serve, such as {a: 1}
             front = _dump(fields).replace("\n", line_end)
             _require_readable(front, fields)
@@ -238,82 +190,21 @@ def text_of(fields: Mapping[str, JsonValue], key: str) -> str | None:
 
 
 def _parse_front(front: str, name: str) -> dict[str, JsonValue]:
+    from openwork.workspace import yaml_json  # noqa: PLC0415  # loads PyYAML, see there
+
     if len(front) > MAX_FRONT_CHARACTERS:
         reason = f"the front matter is longer than {MAX_FRONT_CHARACTERS:,} characters"
         raise _invalid(name, 1, 1, reason)
     try:
-        node = yaml.compose(front, Loader=_Loader)
-        if node is None:
-            return {}
-        value = _value(node, 0)
-    except yaml.reader.ReaderError as error:
-        before = front[: error.position]
-        line, column = before.count("\n") + 2, len(before) - before.rfind("\n")
-        raise _invalid(name, line, column, "a character that YAML does not allow") from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line, column = (mark.line + 2, mark.column + 1) if mark is not None else (1, 1)
-        raise _invalid(name, line, column, error.problem or "it is not YAML") from error
-    except RecursionError as error:
-        raise _invalid(name, 1, 1, f"it is nested deeper than {MAX_DEPTH} levels") from error
-    if not isinstance(value, dict):
-        raise _invalid(name, 2, 1, "the front matter must be lines of key: value")
-    return value
+        return yaml_json.parse(front)
+    except yaml_json.YamlError as error:
+        raise _invalid(name, error.line + 1, error.column, error.reason) from error
 
 
-def _value(node: yaml.Node, depth: int) -> JsonValue:
-    if depth > MAX_DEPTH:
-        raise _refusal(node, f"nested deeper than {MAX_DEPTH} levels")
-    if isinstance(node, yaml.MappingNode):
-        _require_tag(node, "map")
-        found: dict[str, JsonValue] = {}
-        for key_node, value_node in _members(node):
-            key = _key(key_node)
-            if key in found:
-                raise _refusal(key_node, f"the key {key!r} is there twice")
-            found[key] = _value(value_node, depth + 1)
-        return found
-    if isinstance(node, yaml.SequenceNode):
-        _require_tag(node, "seq")
-        items = cast("list[yaml.Node]", node.value)
-        return [_value(item, depth + 1) for item in items]
-    return _scalar(cast("yaml.ScalarNode", node))
+def _dump(fields: Mapping[str, JsonValue]) -> str:
+    from openwork.workspace import yaml_json  # noqa: PLC0415  # as above
 
-
-def _members(node: yaml.MappingNode) -> list[tuple[yaml.Node, yaml.Node]]:
-    return cast("list[tuple[yaml.Node, yaml.Node]]", node.value)
-
-
-def _key(node: yaml.Node) -> str:
-    if not isinstance(node, yaml.ScalarNode) or node.tag != f"{_TAG}str":
-        raise _refusal(node, "a key must be text; put it in quotes")
-    return cast("str", node.value)
-
-
-def _scalar(node: yaml.ScalarNode) -> JsonValue:
-    text = cast("str", node.value)
-    match node.tag.removeprefix(_TAG):
-        case "str" | "timestamp":
-            return text
-        case "null":
-            return None
-        case "bool" if text.lower() in {"true", "false"}:
-            return text.lower() == "true"
-        case "int" if re.fullmatch(r"[-+]?[0-9]{1,18}", text):
-            return int(text)
-        case "float" if re.fullmatch(r"[-+]?[0-9.]{1,60}(?:[eE][-+]?[0-9]{1,2})?", text):
-            return float(text)
-        case _:
-            raise _refusal(node, f"the tag {node.tag!r} is not allowed here")
-
-
-def _require_tag(node: yaml.Node, wanted: str) -> None:
-    if node.tag != _TAG + wanted:
-        raise _refusal(node, f"the tag {node.tag!r} is not allowed here")
-
-
-def _refusal(node: yaml.Node, problem: str) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=node.start_mark)
+    return yaml_json.dump(fields)
 
 
 def _invalid(name: str, line: int, column: int, reason: str) -> OpenWorkError:
@@ -324,58 +215,6 @@ def _invalid(name: str, line: int, column: int, reason: str) -> OpenWorkError:
         status=422,
         details={"line": line, "column": column},
     )
-
-
-def _edited(
-    front: str, changes: Mapping[str, JsonValue], remove: Collection[str], line_end: str
-) -> str:
-    """``front`` with the lines of some keys replaced, cut out or appended."""
-    node = yaml.compose(front, Loader=_Loader)
-    members = _members(node) if isinstance(node, yaml.MappingNode) else []
-    spans = {_key(key): (key.start_mark.index, _end(front, key, value)) for key, value in members}
-    margin = " " * members[0][0].start_mark.column if members else ""
-    edits: list[tuple[int, int, str]] = []
-    added: list[str] = []
-    for key, value in changes.items():
-        written = _dump({key: value}, margin).replace("\n", line_end)
-        if key in spans:
-            start, end = spans[key]
-            edits.append((start, end, written.strip("\r\n").removeprefix(margin)))
-        else:
-            added.append(written)
-    for key in remove:
-        if key in spans and key not in changes:
-            start, end = spans[key]
-            line_start = front.rfind("\n", 0, start) + 1
-            edits.append((line_start, front.find("\n", end) + 1 or len(front), ""))
-    for start, end, written in sorted(edits, reverse=True):
-        front = front[:start] + written + front[end:]
-    return front + "".join(added)
-
-
-def _end(front: str, key: yaml.Node, value: yaml.Node) -> int:
-    """Where a member's own text ends: comments and blank lines behind it are nobody's."""
-    last = value
-    while isinstance(last, yaml.CollectionNode) and not last.flow_style and last.value:
-        children = cast("list[yaml.Node | tuple[yaml.Node, yaml.Node]]", last.value)
-        child = children[-1]
-        last = child[1] if isinstance(child, tuple) else child
-    end = max(last.end_mark.index, key.end_mark.index)
-    return len(front[:end].rstrip())
-
-
-def _dump(fields: Mapping[str, JsonValue], margin: str = "") -> str:
-    if not fields:
-        return ""
-    text = yaml.dump(
-        dict(fields),
-        Dumper=_Dumper,
-        allow_unicode=True,
-        sort_keys=False,
-        default_flow_style=False,
-        width=MAX_FRONT_CHARACTERS * 2,
-    )
-    return "".join(f"{margin}{line}" for line in text.splitlines(keepends=True))
 
 
 def _means(front: str, fields: Mapping[str, JsonValue]) -> bool:
@@ -392,7 +231,7 @@ def _require_readable(front: str, fields: Mapping[str, JsonValue]) -> None:
         raise OpenWorkError(
             "invalid_payload",
             "The front matter could not be read again: it would be longer than "
-            f"{MAX_FRONT_CHARACTERS:,} characters, nested deeper than {MAX_DEPTH} levels, "
+            f"{MAX_FRONT_CHARACTERS:,} characters, nested too deeply, "
             "or hold a number or a character that YAML lacks.",
             status=400,
         )
