@@ -29,7 +29,14 @@ from openwork.server.routes import (
     file_sessions,
     health,
     inbox,
+    mcp,
+    messaging,
     metrics,
+    plugins,
+    router,
+    runtime,
+    scheduler,
+    sessions,
     tokens,
 )
 from openwork.server.routes import workspaces as workspaces_routes
@@ -52,6 +59,13 @@ ROUTERS = (
     events.router,
     audit.router,
     approvals.router,
+    plugins.router,
+    mcp.router,
+    sessions.router,
+    scheduler.router,
+    runtime.router,
+    router.router,
+    messaging.router,
     metrics.router,
     inbox.router,
     artifacts.router,
@@ -73,8 +87,8 @@ def build_api(context: ServerContext) -> FastAPI:
         redirect_slashes=False,
     )
     api.state.context = context
-    for router in ROUTERS:
-        api.include_router(router)
+    for each in ROUTERS:
+        api.include_router(each)
     errors.install(api)
     return api
 

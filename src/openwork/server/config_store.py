@@ -32,6 +32,14 @@ class ConfigStore:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    def check(self) -> bool:
+        """Whether there is a file; a damaged one is told before anything is done."""
+        file = self._read()
+        if file is not None:
+            self._entries(file)
+            self._roots(file)
+        return file is not None
+
     def add(self, workspace: Workspace) -> bool:
         """Put a workspace first, and its folder among the authorised ones where these are named."""
 

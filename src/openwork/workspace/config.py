@@ -103,6 +103,11 @@ def edit_config(root: WorkspaceRoot, edit: Callable[[str], str]) -> SafePath:
     return planned.path
 
 
+def plan_edit(root: WorkspaceRoot, edit: Callable[[str], str]) -> PlannedWrite:
+    """Work out ``edit_config`` without writing. Errors as there."""
+    return _plan_config(root, edit)
+
+
 def ensure_config(root: WorkspaceRoot) -> bool:
     """Make ``opencode.jsonc`` with only ``$schema`` when there is no file; whether it was made."""
     path, exists = find_config(root)

@@ -104,6 +104,11 @@ def check_config(fields: dict[str, JsonValue]) -> None:
     for key, (accepts, wanted) in {**needed, **optional, **_COMMON}.items():
         if (key in needed or key in fields) and not accepts(fields.get(key)):
             raise _invalid(f"{key} must be {wanted}")
+    try:
+        jsonc.dump(fields).encode()
+        str(fields).encode()
+    except UnicodeEncodeError:
+        raise _invalid("texts hold half a surrogate pair") from None
     if _holds(fields, HIDDEN):
         raise _invalid(f"{HIDDEN} stands for a hidden value: give the value itself")
 

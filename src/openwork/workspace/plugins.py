@@ -82,6 +82,11 @@ def package_name(spec: str) -> str:
     return spec if at < 0 else spec[:at]
 
 
+def shown_name(spec: str) -> str:
+    """The package name for logs and approvals: without a login in an address."""
+    return redact_text(package_name(spec))
+
+
 def check_spec(spec: str) -> str:
     """``spec``, trimmed.
 

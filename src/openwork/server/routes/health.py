@@ -102,8 +102,8 @@ def _capabilities(context: ServerContext, workspace: Workspace | None) -> dict[s
                 "repo": {"owner": "different-ai", "name": "openwork-hub", "ref": "main"},
             }
         },
-        "plugins": absent,
-        "mcp": absent,
+        "plugins": {"read": True, "write": write},
+        "mcp": {"read": True, "write": write},
         "commands": absent,
         "config": {"read": True, "write": write},
         "approvals": {"mode": settings.approval_mode, "timeoutMs": settings.approval_timeout_ms},
@@ -112,7 +112,7 @@ def _capabilities(context: ServerContext, workspace: Workspace | None) -> dict[s
         "tokens": {"scoped": True, "scopes": ["owner", "collaborator", "viewer"]},
         "proxy": {
             "opencode": workspace is not None and workspace.engine is not None,
-            "opencodeRouter": False,
+            "opencodeRouter": settings.router_port != 0,
         },
         "toolProviders": {
             "browser": {"enabled": False, "placement": "external", "mode": "none"},

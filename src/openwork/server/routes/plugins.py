@@ -1,0 +1,83 @@
+"""The plugins of a workspace's engine."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+
+from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.config_change import change_config
+from openwork.server.query import switch
+from openwork.server.reload_events import ReloadTrigger
+from openwork.server.scope import Scope
+from openwork.server.wire import WireModel
+from openwork.workspace import plugins
+
+router = guarded_router("plugins")
+
+
+class NewPlugin(WireModel):
+    """``POST /workspace/{id}/plugins``."""
+
+    spec: str = ""
+
+
+@router.get("/workspace/{workspace_id}/plugins")
+@access(CLIENT)
+async def list_plugins(
+    actor: Caller,
+    workspace: Target,
+    include_global: Annotated[str, Query(alias="includeGlobal")] = "",
+) -> dict[str, Any]:
+    """``{items, loadOrder}``: the workspace's plugins; with ``includeGlobal`` the user's too."""
+    return _listing(actor, workspace, include_global=switch(include_global, default=False))
+
+
+@router.post("/workspace/{workspace_id}/plugins")
+@access(CHANGE)
+async def add_plugin(
+    context: Context, actor: Caller, workspace: Target, body: NewPlugin
+) -> dict[str, Any]:
+    """Add one, unless its package is there already, in whatever version."""
+    spec = plugins.check_spec(body.spec)
+    name = plugins.shown_name(spec)
+    await change_config(
+        context,
+        actor,
+        workspace,
+        lambda text: plugins.add(text, spec),
+        action="plugins.add",
+        summary=f"Add the plugin {name}: its code runs on this machine",
+        reload=("plugins", ReloadTrigger("plugin", name=name, action="added")),
+    )
+    return _listing(actor, workspace)
+
+
+@router.delete("/workspace/{workspace_id}/plugins/{name:path}")
+@access(CHANGE)
+async def remove_plugin(
+    context: Context, actor: Caller, workspace: Target, name: str
+) -> dict[str, Any]:
+    """Remove every version of a package. One that is not there is fine."""
+    plugins.check_spec(name)
+    shown = plugins.shown_name(name)
+    await change_config(
+        context,
+        actor,
+        workspace,
+        lambda text: plugins.remove(text, name),
+        action="plugins.remove",
+        summary=f"Remove the plugin {shown}",
+        reload=("plugins", ReloadTrigger("plugin", name=shown, action="removed")),
+    )
+    return _listing(actor, workspace)
+
+
+def _listing(actor: Caller, workspace: Target, *, include_global: bool = False) -> dict[str, Any]:
+    found = plugins.list_plugins(workspace.root, include_global=include_global)
+    secrets = actor.scope >= Scope.OWNER
+    return {
+        "items": [each.to_json(secrets=secrets) for each in found],
+        "loadOrder": list(plugins.LOAD_ORDER),
+    }

@@ -1,0 +1,32 @@
+"""A workspace's engine sessions; all but deletion goes through the engine's proxy."""
+
+from __future__ import annotations
+
+import re
+
+from openwork.common.errors import OpenWorkError
+from openwork.server.access import CHANGE, Caller, Context, Target, access, guarded_router
+from openwork.server.audit import AuditRecord
+from openwork.server.forward import ask_engine
+from openwork.server.wire import Ok
+
+router = guarded_router("sessions")
+
+_SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+
+
+@router.delete("/workspace/{workspace_id}/sessions/{session_id}")
+@access(CHANGE)
+async def delete_session(context: Context, actor: Caller, workspace: Target, session_id: str) -> Ok:
+    """Delete a session and its messages in the engine."""
+    if not _SESSION_ID.fullmatch(session_id):
+        raise OpenWorkError(
+            "invalid_session_id", "A session's id has letters, digits, _ and -.", status=400
+        )
+    answer = await ask_engine(workspace, "DELETE", f"/session/{session_id}")
+    if not answer.ok:
+        raise OpenWorkError("session_not_found", f"There is no session {session_id}.", status=404)
+    await context.audit.append(
+        AuditRecord(workspace.id, actor, "session.delete", session_id, "Deleted a session")
+    )
+    return Ok()
