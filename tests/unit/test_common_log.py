@@ -114,3 +114,25 @@ def test_lines_for_people(restored):
     logging.getLogger("t").error("bad")
     logging.getLogger("t").debug("hidden")
     assert stream.getvalue() == "[svc] hello\n[svc] ERROR bad\n"
+
+
+@pytest.mark.parametrize("unit", ["a.", "token", "token ", "bearer ", "?key", '"secret": ', "xyz"])
+def test_looking_for_secrets_takes_time_in_proportion_to_the_text(unit):
+    """Quadratic time would be minutes: the test's own time limit tells."""
+    for pattern in log._SECRET_PATTERNS:
+        pattern.sub("***", unit * 100_000)
+
+
+def test_a_forged_line_or_an_escape_sequence_cannot_be_printed(restored):
+    stream = io.StringIO()
+    log.configure("svc", stream=stream)
+    logging.getLogger("x").warning("GET /%s", "\x1b[2J\n[svc] all is well")
+    assert stream.getvalue() == "[svc] WARN GET /\\x1b[2J\\n[svc] all is well\n"
+
+
+def test_a_huge_message_is_cut(restored):
+    stream = io.StringIO()
+    log.configure("svc", stream=stream)
+    logging.getLogger("x").warning("%s", "x" * 100_000)
+    assert len(stream.getvalue()) < 17_000
+    assert "more characters" in stream.getvalue()

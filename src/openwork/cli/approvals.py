@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openwork.cli.target import find_target
+from openwork.cli.terminal import say
 from openwork.common.errors import OpenWorkError, UsageError
 
 if TYPE_CHECKING:
@@ -55,13 +56,13 @@ def list_approvals(
         click.echo(json.dumps({"items": items}, indent=2))
         return 0
     if not items:
-        click.echo("Nothing waits.")
+        say("Nothing waits.")
     for item in items:
         waited_s = max(0, int(time.time() - item["createdAt"] / 1000))
-        click.echo(f"{item['id']}  {item['action']}  waiting {waited_s} s")
-        click.echo(f"  {item['summary']}")
+        say(f"{item['id']}  {item['action']}  waiting {waited_s} s")
+        say(f"  {item['summary']}")
         for path in item["paths"]:
-            click.echo(f"  {path}")
+            say(f"  {path}")
     return 0
 
 
@@ -89,7 +90,7 @@ def reply_approval(
     if as_json:
         click.echo(json.dumps({"ok": True, "allowed": allow}))
     else:
-        click.echo("Allowed." if allow else "Denied.")
+        say("Allowed." if allow else "Denied.")
     return 0
 
 

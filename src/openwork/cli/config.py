@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from openwork.cli.options import settings_options
+from openwork.cli.terminal import say
 from openwork.orchestrator.settings import TABLE, load
 
 
@@ -44,5 +45,5 @@ def show(*, as_json: bool, **flags: Any) -> int:  # noqa: ANN401  # the table's 
     width = max(len(row["flag"]) for row in rows)
     for row in rows:
         value = row["value"] if row["value"] not in ("", None, ()) else "-"
-        click.echo(f"{row['flag']:{width}}  {value!s:28}  {row['from']}")
+        say(f"{row['flag']:{width}}  {value!s:28}  {row['from']}")
     return 0

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from openwork.cli.options import settings_options
+from openwork.cli.terminal import say
 from openwork.orchestrator.settings import TABLE, load
 
 _MARKS = {"ok": "ok     ", "warning": "note   ", "failed": "FAILED "}
@@ -34,8 +35,8 @@ def doctor(*, as_json: bool, **flags: Any) -> int:  # noqa: ANN401  # the table'
         click.echo(json.dumps({"ok": ok, "checks": checks}, indent=2))
         return 0 if ok else 1
     for finding in findings:
-        click.echo(f"{_MARKS[finding.level]} {finding.title}: {finding.detail}")
+        say(f"{_MARKS[finding.level]} {finding.title}: {finding.detail}")
         if finding.next_step:
-            click.echo(f"        Next: {finding.next_step}")
-    click.echo("All good." if ok else "Something must be mended first.")
+            say(f"        Next: {finding.next_step}")
+    say("All good." if ok else "Something must be mended first.")
     return 0 if ok else 1

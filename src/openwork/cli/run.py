@@ -14,6 +14,7 @@ import click
 
 from openwork.cli.demo_folder import demo_folder
 from openwork.cli.target import HostTarget, find_target, local_run, named_url
+from openwork.cli.terminal import say
 from openwork.common.errors import OpenWorkError
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ async def _temporary_host(
     settings = load(flags, os.environ, demo_dir=demo_dir, quiet=True)
     logging.getLogger().setLevel(settings.log_level.upper())
     where = "sample files (scripted answers)" if demo_dir else settings.workspace
-    click.echo(f"Starting a temporary host on {where} …", err=True)
+    say(f"Starting a temporary host on {where} …", err=True)
     host = await stack.enter_async_context(Host(settings, report_progress()))
     ready = await host.start()
     token = ready.credentials.owner or ready.credentials.collaborator
@@ -164,7 +165,7 @@ def _asker(policy: str, workspace: str) -> Ask:
     if policy == "ask" and sys.stdin.isatty():
         return partial(ask_in_terminal, workspace)
     if policy == "ask":
-        click.echo(
+        say(
             "No terminal to ask on: permissions will be refused "
             "(--permissions once|always allows them).",
             err=True,

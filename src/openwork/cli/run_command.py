@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from openwork.cli.terminal import say
 from openwork.common.errors import OpenWorkError
 
 if TYPE_CHECKING:
@@ -20,13 +21,13 @@ def run_command(command: click.Command, argv: Sequence[str], *, name: str) -> in
     try:
         result = command.main(list(argv), prog_name=name, standalone_mode=False)
     except click.exceptions.NoArgsIsHelpError as error:
-        click.echo(error.format_message())
+        say(error.format_message())
         return 0
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.", err=True)
         return INTERRUPTED
     except OpenWorkError as error:
         print_error(error)
@@ -42,6 +43,6 @@ def run_command(command: click.Command, argv: Sequence[str], *, name: str) -> in
 
 def print_error(error: OpenWorkError) -> None:
     """What happened, and what to do next."""
-    click.echo(f"Error: {error.message}", err=True)
+    say(f"Error: {error.message}", err=True)
     if error.hint:
-        click.echo(f"  Next: {error.hint}", err=True)
+        say(f"  Next: {error.hint}", err=True)

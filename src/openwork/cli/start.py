@@ -13,6 +13,7 @@ import click
 from openwork.cli.demo_folder import demo_folder
 from openwork.cli.options import settings_options
 from openwork.cli.stopping import until_stopped
+from openwork.cli.terminal import say
 from openwork.orchestrator.settings import TABLE, load
 
 if TYPE_CHECKING:
@@ -124,10 +125,10 @@ async def _check(ready: ReadyHost, *, as_json: bool, with_events: bool) -> int:
         click.echo(json.dumps({"ok": ok, "checks": [asdict(each) for each in results]}, indent=2))
         return 0 if ok else 1
     for result in results:
-        click.echo(f"{'ok    ' if result.error is None else 'FAILED'}  {result.name}")
+        say(f"{'ok    ' if result.error is None else 'FAILED'}  {result.name}")
         if result.error is not None:
-            click.echo(f"        {result.error}")
+            say(f"        {result.error}")
             if result.hint:
-                click.echo(f"        Next: {result.hint}")
-    click.echo("Checks: ok" if ok else "Checks failed")
+                say(f"        Next: {result.hint}")
+    say("Checks: ok" if ok else "Checks failed")
     return 0 if ok else 1

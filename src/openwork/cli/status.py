@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from openwork.cli.target import HostTarget, find_target
+from openwork.cli.terminal import say
 from openwork.common.errors import OpenWorkError
 
 
@@ -48,11 +49,11 @@ def status(
     names = {"openwork": "OpenWork server", "opencode": "Engine"}
     for key, part in report.items():
         state = "ok" if part["ok"] else "down"
-        click.echo(f"{names[key]:16} {state:5} {part['url']}")
+        say(f"{names[key]:16} {state:5} {part['url']}")
         if not part["ok"]:
-            click.echo(f"{'':16} {part['error']}")
+            say(f"{'':16} {part['error']}")
     if target is not None and target.workspace:
-        click.echo(f"{'Workspace':16}       {target.workspace}")
+        say(f"{'Workspace':16}       {target.workspace}")
     return 0 if ok else 1
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from openwork.cli.terminal import say
 from openwork.engine.describe import describe_permission
 from openwork.orchestrator.task import (
     Answer,
@@ -57,27 +58,27 @@ class TextPrinter:
     def show(self, event: TaskEvent) -> None:
         """Print one event."""
         if isinstance(event, TextDelta):
-            click.echo(event.text, nl=False)
+            say(event.text, nl=False)
             self._in_line = not event.text.endswith("\n")
             return
         self._end_line()
         if isinstance(event, Step):
             if event.state != "pending":  # its input is not there yet
                 summary = event.summary.removeprefix(f"{self._workspace}/")
-                click.echo(f"  {state_word(event.state)} {event.tool}: {summary}", err=True)
+                say(f"  {state_word(event.state)} {event.tool}: {summary}", err=True)
         elif isinstance(event, Plan):
             for todo in event.todos:
-                click.echo(f"  {_TODO_MARKS.get(todo.status, '[ ]')} {todo.content}", err=True)
+                say(f"  {_TODO_MARKS.get(todo.status, '[ ]')} {todo.content}", err=True)
         elif isinstance(event, Permission):
             request = event.request
             what = describe_permission(request.permission, request.patterns, self._workspace)
-            click.echo(f"  permission {_REPLIES[event.answer.reply]}: {what}", err=True)
+            say(f"  permission {_REPLIES[event.answer.reply]}: {what}", err=True)
         elif event.error is not None:
-            click.echo(f"Failed: {event.error}", err=True)
+            say(f"Failed: {event.error}", err=True)
 
     def _end_line(self) -> None:
         if self._in_line:
-            click.echo()
+            say()
             self._in_line = False
 
 
@@ -127,10 +128,10 @@ def _as_json(event: TaskEvent) -> dict[str, Any]:
 async def ask_in_terminal(workspace: str, request: PermissionRequest) -> Answer:
     """Show what is asked and wait for one of: once, always, reject (with an optional reason)."""
     what = describe_permission(request.permission, request.patterns, workspace)
-    click.echo(f"\nThe agent asks: {what}", err=True)
+    say(f"\nThe agent asks: {what}", err=True)
     detail = request.metadata.get("diff") or request.metadata.get("command")
     if isinstance(detail, str):
-        click.echo(click.style(detail.rstrip(), dim=True), err=True)
+        say(detail.rstrip(), err=True, dim=True)
     word = ""
     while word not in _WORDS:
         word = (await _prompt("Allow? [o]nce, [a]lways (lasting), [r]eject: ")).lower()
@@ -144,7 +145,7 @@ async def _prompt(question: str) -> str:
     Raises:
         click.Abort: The terminal is at its end (Ctrl+D).
     """
-    click.echo(question, nl=False, err=True)
+    say(question, nl=False, err=True)
     loop, descriptor = asyncio.get_running_loop(), sys.stdin.fileno()
     typed = asyncio.Event()
     loop.add_reader(descriptor, typed.set)

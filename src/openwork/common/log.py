@@ -15,6 +15,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, TextIO
 
+from openwork.common.printable import printable_line
 from openwork.version import __version__
 
 SEVERITY_NUMBERS = {"DEBUG": 5, "INFO": 9, "WARN": 13, "ERROR": 17}
@@ -29,14 +30,16 @@ _SECRET_PATTERNS = (
     re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}"),
     re.compile(r"\b(owt_)[0-9a-f]{8,}"),
     re.compile(r"(?i)([?&#](?:token|auth_token|password|api_?key|key|secret)=)[^&\s\"']+"),
+    # What stands before the word is left out: looking for its beginning takes quadratic time.
     re.compile(
-        r"(?i)(\"?\b[\w.-]*(?:token|password|secret|api_?key|authorization)\b\"?\s*[:=]\s*\"?)"
+        r"(?i)((?:token|password|secret|api_?key|authorization)\b\"?\s*[:=]\s*\"?)"
         r"(?!bearer |basic )[^\s\",}&]{6,}"
     ),
 )
 # Every pattern needs one of these words: most lines hold none and are done with one search.
 _HINT = re.compile(r"(?i)bearer|basic|owt_|token|secret|password|key|authorization")
 _RELAYED_SEVERITY = re.compile(r'"severityText": "([A-Z]+)"')
+MAX_TEXT_CHARACTERS = 16_384
 _known_secrets: set[str] = set()
 
 
@@ -47,7 +50,13 @@ def hide(secret: str) -> None:
 
 
 def scrub(text: str) -> str:
-    """``text`` with credentials replaced by ``***``: known secrets and anything shaped like one."""
+    """``text`` with credentials replaced by ``***``: known secrets and anything shaped like one.
+
+    What goes beyond ``MAX_TEXT_CHARACTERS`` is cut off.
+    """
+    if len(text) > MAX_TEXT_CHARACTERS:
+        more = len(text) - MAX_TEXT_CHARACTERS
+        text = f"{text[:MAX_TEXT_CHARACTERS]}… ({more:,} more characters)"
     for secret in _known_secrets:
         text = text.replace(secret, "***")
     if _HINT.search(text) is None:
@@ -97,7 +106,7 @@ class LogRecord:
             tint = {"DEBUG": "2", "WARN": "33", "ERROR": "31"}[self.severity]
             level = f"\x1b[{tint}m{level}\x1b[0m"
         label = f"\x1b[2m[{component}]\x1b[0m" if color else f"[{component}]"
-        return f"{label} {level}{self.body}"
+        return f"{label} {level}{printable_line(self.body)}"
 
 
 def parse_json_line(line: str) -> LogRecord | None:
