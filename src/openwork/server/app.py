@@ -17,10 +17,13 @@ from openwork.server.middleware.trace import TraceMiddleware
 from openwork.server.middleware.unread_body import UnreadBodyMiddleware
 from openwork.server.proxy import EngineProxy
 from openwork.server.routes import (
+    agents,
     approvals,
     artifacts,
     audit,
     automations,
+    bundles,
+    commands,
     config,
     content,
     engine,
@@ -28,6 +31,7 @@ from openwork.server.routes import (
     file_batches,
     file_sessions,
     health,
+    hub,
     inbox,
     mcp,
     messaging,
@@ -37,6 +41,7 @@ from openwork.server.routes import (
     runtime,
     scheduler,
     sessions,
+    skills,
     tokens,
 )
 from openwork.server.routes import workspaces as workspaces_routes
@@ -55,10 +60,15 @@ ROUTERS = (
     tokens.router,
     workspaces_routes.router,
     config.router,
+    bundles.router,
     engine.router,
     events.router,
     audit.router,
     approvals.router,
+    skills.router,
+    hub.router,
+    commands.router,
+    agents.router,
     plugins.router,
     mcp.router,
     sessions.router,

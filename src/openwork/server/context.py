@@ -14,7 +14,9 @@ from openwork.server.automations import Automations
 from openwork.server.config_store import ConfigStore
 from openwork.server.files import Files
 from openwork.server.gate import Gate
+from openwork.server.github import Hub
 from openwork.server.guesses import Guesses
+from openwork.server.imports import recover_interrupted
 from openwork.server.metrics import Metrics
 from openwork.server.registry import Registry
 from openwork.server.reload_events import ReloadEvents
@@ -44,6 +46,7 @@ class ServerContext:
     registry: Registry
     config_store: ConfigStore
     automations: Automations
+    hub: Hub
     files: Files = field(default_factory=Files)
     metrics: Metrics = field(default_factory=Metrics)
     bound_port: int = 0
@@ -77,6 +80,7 @@ def build_context(settings: ServerSettings) -> ServerContext:
         approvals=approvals,
         audit=audit,
         reload_events=reload_events,
+        hub=Hub(settings.hub_api_url, settings.hub_raw_url),
         gate=Gate(approvals, audit, reload_events, read_only=settings.read_only),
         registry=registry,
         config_store=ConfigStore(settings.config_path),
@@ -89,4 +93,6 @@ def build_context(settings: ServerSettings) -> ServerContext:
         bound_port=settings.port,
     )
     tokens.on_revoke(context.files.sessions.end_of_token)
+    if not settings.read_only:
+        recover_interrupted(settings.data_dir, registry.all())
     return context

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -11,6 +12,7 @@ from openwork.common import settings as s
 from openwork.common.errors import OpenWorkError, UsageError
 from openwork.common.files import read_json_object
 from openwork.common.ids import new_access_token
+from openwork.common.net import is_loopback
 from openwork.common.paths import default_server_config, default_server_data_dir
 from openwork.common.shared_settings import (
     APPROVAL,
@@ -29,6 +31,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from openwork.common.settings import Resolved, Setting, Source
+
+
+def secure_address(raw: object) -> str:
+    """An ``https://`` address, with a path or not; ``http://`` only on this machine."""
+    value = s.text(raw).rstrip("/")
+    found = re.fullmatch(
+        r"(https?)://([^/\s?#@:\[\]]+|\[[0-9a-fA-F:.]+\])(:\d+)?(/[^\s?#]*)?", value
+    )
+    if found is None or (found[1] == "http" and not is_loopback(found[2])):
+        raise ValueError("expected an address like https://github.example.com/api/v3")
+    return value
+
 
 CONFIG: Setting[str] = s.Setting(
     "config", s.text, "", "Settings file.", env=("OPENWORK_SERVER_CONFIG",)
@@ -152,6 +166,22 @@ AUTOMATION_TIMEOUT: Setting[int] = s.Setting(
     env=("OPENWORK_AUTOMATION_TIMEOUT_MS",),
     file="automationTimeoutMs",
 )
+HUB_API_URL: Setting[str] = s.Setting(
+    "hub_api_url",
+    secure_address,
+    "https://api.github.com",
+    "Address of GitHub's REST API, for the skill hub.",
+    env=("OPENWORK_HUB_API_URL",),
+    file="hubApiUrl",
+)
+HUB_RAW_URL: Setting[str] = s.Setting(
+    "hub_raw_url",
+    secure_address,
+    "https://raw.githubusercontent.com",
+    "Address of GitHub's files, for the skill hub.",
+    env=("OPENWORK_HUB_RAW_URL",),
+    file="hubRawUrl",
+)
 TOKEN_STORE: Setting[str] = s.Setting(
     "token_store",
     s.text,
@@ -242,6 +272,8 @@ TABLE: tuple[Setting[Any], ...] = (
     ROUTER_PORT,
     INBOX_ENABLED,
     INBOX_MAX_BYTES,
+    HUB_API_URL,
+    HUB_RAW_URL,
     OUTBOX_ENABLED,
 )
 
@@ -318,6 +350,8 @@ class ServerSettings:
     router_port: int
     inbox_enabled: bool
     inbox_max_bytes: int
+    hub_api_url: str
+    hub_raw_url: str
     outbox_enabled: bool
     resolved: Resolved
 
@@ -388,6 +422,8 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
         router_port=resolved.get(ROUTER_PORT),
         inbox_enabled=resolved.get(INBOX_ENABLED),
         inbox_max_bytes=resolved.get(INBOX_MAX_BYTES),
+        hub_api_url=resolved.get(HUB_API_URL),
+        hub_raw_url=resolved.get(HUB_RAW_URL),
         outbox_enabled=resolved.get(OUTBOX_ENABLED),
         resolved=resolved,
     )

@@ -18,7 +18,7 @@ from openwork.workspace.documents import Listing, PlannedDocument
 from openwork.workspace.frontmatter import Document, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from openwork.workspace.jsonc import JsonValue
     from openwork.workspace.paths import SafePath, WorkspaceRoot
@@ -65,16 +65,17 @@ def workspace_folders(root: WorkspaceRoot) -> list[SafePath]:
     return [root.top.child(".opencode", name) for name in FOLDERS]
 
 
-def user_folders(root: WorkspaceRoot) -> list[SafePath]:
-    """As ``workspace_folders``, of the user's own engine configuration."""
-    return [root.top.child(name) for name in FOLDERS]
+def list_agents(root: WorkspaceRoot, user: WorkspaceRoot | None = None) -> Listing[Agent]:
+    """The agents of a workspace, then those of the user's own configuration if it is given.
 
-
-def list_agents(folders: Iterable[tuple[SafePath, Scope]]) -> Listing[Agent]:
-    """The agents in ``folders``; of one name the first."""
+    Of one name the first counts.
+    """
+    folders: dict[SafePath, Scope] = dict.fromkeys(workspace_folders(root), "project")
+    if user is not None:
+        folders |= {user.top.child(name): "global" for name in FOLDERS}
     listing = Listing[Agent]([], [])
     seen: set[str] = set()
-    for folder, scope in folders:
+    for folder, scope in folders.items():
         for each in documents.read_folder(folder):
             if isinstance(each, Problem):
                 listing.problems.append(each)
@@ -92,7 +93,7 @@ def read_agent(root: WorkspaceRoot, name: str) -> tuple[Agent, str]:
     Raises:
         OpenWorkError: ``agent_not_found`` 404; as ``frontmatter.read`` when it cannot be read.
     """
-    path = _require(root, name)
+    path = require(root, name)
     document = frontmatter.read(path)
     return _agent(path, document, "project"), document.text
 
@@ -134,11 +135,10 @@ def plan(root: WorkspaceRoot, name: str, content: str) -> PlannedDocument:
         raise OpenWorkError(
             "invalid_agent_content", "An agent needs a content: the whole file.", status=400
         )
-    folders = workspace_folders(root)
-    root.at(f"{folders[0].relative}/{name}{documents.SUFFIX}")  # refuses device names
+    new = root.at(f".opencode/{FOLDERS[0]}/{name}{documents.SUFFIX}")
     text = content if content.endswith("\n") else f"{content}\n"
     _check(name, frontmatter.parse(text, name=f"{name}{documents.SUFFIX}"))
-    path, exists = documents.place(name, folders)
+    path, exists = documents.place(name, new, workspace_folders(root))
     return PlannedDocument(path, frontmatter.encode(text), exists)
 
 
@@ -148,10 +148,20 @@ def delete(root: WorkspaceRoot, name: str) -> SafePath:
     Raises:
         OpenWorkError: ``invalid_agent_name`` 400; ``agent_not_found`` 404; as ``SafePath.delete``.
     """
-    counted = _require(root, name)
-    for path in documents.find(name.strip(), workspace_folders(root)):
+    counted = require(root, name)
+    for path in documents.find(checked_name(name), workspace_folders(root)):
         path.delete()
     return counted
+
+
+def require(root: WorkspaceRoot, name: str) -> SafePath:
+    """The file of an agent of the workspace. Errors as ``delete``."""
+    found = documents.find(checked_name(name), workspace_folders(root))
+    if not found:
+        raise OpenWorkError(
+            "agent_not_found", f"The workspace has no agent {name.strip()!r}.", status=404
+        )
+    return found[0]
 
 
 def problems(fields: Mapping[str, JsonValue]) -> list[tuple[str, str]]:
@@ -190,15 +200,6 @@ def _check(name: str, document: Document) -> None:
             hint="Leave the field name out.",
             status=400,
         )
-
-
-def _require(root: WorkspaceRoot, name: str) -> SafePath:
-    found = documents.find(checked_name(name), workspace_folders(root))
-    if not found:
-        raise OpenWorkError(
-            "agent_not_found", f"The workspace has no agent {name.strip()!r}.", status=404
-        )
-    return found[0]
 
 
 def _agent(path: SafePath, document: Document, scope: Scope) -> Agent:

@@ -109,6 +109,25 @@ def checked_name(name: str) -> str:
     return plain
 
 
+def find(root: WorkspaceRoot, name: str) -> list[SafePath]:
+    """The files of a command; none when there is no such command.
+
+    Raises:
+        OpenWorkError: ``invalid_command_name`` 400; ``invalid_path`` 400 for a folder that leads
+            out of the workspace.
+    """
+    return documents.find(checked_name(name), [workspace_folder(root)])
+
+
+def default_path(root: WorkspaceRoot, name: str) -> SafePath:
+    """The file of a command that is to be made.
+
+    Raises:
+        OpenWorkError: ``invalid_path`` 400 for a device name.
+    """
+    return root.at("/".join((*FOLDER, checked_name(name) + documents.SUFFIX)))
+
+
 def plan(root: WorkspaceRoot, new: NewCommand) -> PlannedDocument:
     """Work out the file of a command, without writing.
 
@@ -124,9 +143,7 @@ def plan(root: WorkspaceRoot, new: NewCommand) -> PlannedDocument:
         raise OpenWorkError(
             "invalid_command_template", "A command needs a template: its prompt.", status=400
         )
-    folder = workspace_folder(root)
-    root.at(f"{folder.relative}/{name}{documents.SUFFIX}")  # refuses device names
-    path, exists = documents.place(name, [folder])
+    path, exists = documents.place(name, default_path(root, name), [workspace_folder(root)])
     old = frontmatter.read(path) if exists else Document({}, "")
     texts = {"description": new.description, "agent": new.agent, "model": new.model}
     changes: dict[str, JsonValue] = {
@@ -150,7 +167,7 @@ def delete(root: WorkspaceRoot, name: str) -> list[SafePath]:
     Raises:
         OpenWorkError: ``invalid_command_name`` 400; others as ``SafePath.delete``.
     """
-    found = documents.find(checked_name(name), [workspace_folder(root)])
+    found = find(root, name)
     for path in found:
         path.delete()
     return found

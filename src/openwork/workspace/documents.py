@@ -6,7 +6,7 @@ Listing leaves out what cannot be read and says so; a change is planned whole, t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Generic, Literal, Protocol, TypeVar
 
 from openwork.common.errors import OpenWorkError
 from openwork.workspace import frontmatter
@@ -14,7 +14,7 @@ from openwork.workspace.frontmatter import Problem
 from openwork.workspace.temporary import is_temporary
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from openwork.workspace.frontmatter import Document
     from openwork.workspace.jsonc import JsonValue
@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
 SUFFIX = ".md"
 
-Item = TypeVar("Item")
+
+class Listed(Protocol):
+    """What a listing can hold."""
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """As clients see it."""
+        ...
+
+
+Item = TypeVar("Item", bound=Listed)
 Action = Literal["added", "updated"]
 
 
@@ -37,6 +46,13 @@ class Listing(Generic[Item]):
 
     items: list[Item]
     problems: list[Problem]
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """``{items, problems?}``; clients that know no problems see the items as ever."""
+        body: dict[str, JsonValue] = {"items": [item.to_json() for item in self.items]}
+        if self.problems:
+            body["problems"] = [problem.to_json() for problem in self.problems]
+        return body
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +132,8 @@ def find(name: str, folders: Iterable[SafePath]) -> list[SafePath]:
     return found
 
 
-def place(name: str, folders: Sequence[SafePath]) -> tuple[SafePath, bool]:
-    """Where the document ``name`` is, or is to be made: in the first folder; whether it exists.
+def place(name: str, new: SafePath, folders: Iterable[SafePath]) -> tuple[SafePath, bool]:
+    """Where the document ``name`` is, or else ``new``, where it is to be made; whether it exists.
 
     Raises:
         OpenWorkError: ``name_taken`` 409 when the file to be made holds another document.
@@ -125,12 +141,11 @@ def place(name: str, folders: Sequence[SafePath]) -> tuple[SafePath, bool]:
     found = find(name, folders)
     if found:
         return found[0], True
-    path = folders[0].child(name + SUFFIX)
-    if path.stat() is not None:
+    if new.stat() is not None:
         raise OpenWorkError(
             "name_taken",
-            f"{path.relative} exists and holds a document of another name.",
+            f"{new.relative} exists and holds a document of another name.",
             hint="Its front matter has a name of its own; change or delete that one.",
             status=409,
         )
-    return path, False
+    return new, False

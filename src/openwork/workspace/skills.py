@@ -215,18 +215,18 @@ def delete(root: WorkspaceRoot, name: str) -> SafePath:
         OpenWorkError: ``invalid_skill_name`` 400; ``skill_not_found`` 404, also for a skill of a
             folder above or of the user; others as ``SafePath.delete``.
     """
-    folders = [path.parent for path in find(root, checked_name(name))]
-    if not folders:
+    counted = require_folder(root, name)
+    for path in find(root, checked_name(name)):
+        path.parent.delete(recursive=True)
+    return counted
+
+
+def require_folder(root: WorkspaceRoot, name: str) -> SafePath:
+    """The folder of a skill of the workspace's own. Errors as ``delete``."""
+    found = find(root, checked_name(name))
+    if not found:
         raise _not_found(name)
-    for folder in folders:
-        folder.delete(recursive=True)
-    return folders[0]
-
-
-def folder_of(root: WorkspaceRoot, name: str) -> SafePath | None:
-    """The folder of a skill of the workspace's own, or None."""
-    found = find(root, name)
-    return found[0].parent if found else None
+    return found[0].parent
 
 
 def _places(root: WorkspaceRoot, *, include_global: bool) -> Iterator[tuple[SafePath, Scope]]:

@@ -16,6 +16,7 @@ from openwork.server.access import (
 )
 from openwork.server.wire import WireModel
 from openwork.version import __version__
+from openwork.workspace.skill_hub import HUB
 
 if TYPE_CHECKING:
     from openwork.server.context import ServerContext
@@ -90,21 +91,20 @@ async def capabilities(context: Context, mount: Mount) -> dict[str, Any]:
 def _capabilities(context: ServerContext, workspace: Workspace | None) -> dict[str, Any]:
     settings = context.settings
     write = not settings.read_only
-    absent: dict[str, bool] = {"read": False, "write": False}
     return {
         "schemaVersion": 1,
         "serverVersion": __version__,
-        "skills": {**absent, "source": "openwork"},
+        "skills": {"read": True, "write": write, "source": "openwork"},
         "hub": {
             "skills": {
-                "read": False,
-                "install": False,
-                "repo": {"owner": "different-ai", "name": "openwork-hub", "ref": "main"},
+                "read": True,
+                "install": write,
+                "repo": {"owner": HUB.owner, "name": HUB.repo, "ref": HUB.ref},
             }
         },
         "plugins": {"read": True, "write": write},
         "mcp": {"read": True, "write": write},
-        "commands": absent,
+        "commands": {"read": True, "write": write},
         "config": {"read": True, "write": write},
         "approvals": {"mode": settings.approval_mode, "timeoutMs": settings.approval_timeout_ms},
         "sandbox": {"enabled": False, "backend": "none"},

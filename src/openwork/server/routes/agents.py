@@ -1,0 +1,100 @@
+"""The agents of a workspace's engine."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Query
+
+from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.query import switch
+from openwork.server.reload_events import ReloadTrigger
+from openwork.server.wire import WireModel
+from openwork.workspace import agents
+from openwork.workspace.user_config import user_config_root
+
+if TYPE_CHECKING:
+    from openwork.workspace.documents import PlannedDocument
+    from openwork.workspace.paths import WorkspaceRoot
+
+router = guarded_router("agents")
+
+
+class NewAgent(WireModel):
+    """``POST /workspace/{id}/agents``."""
+
+    name: str = ""
+    content: str = ""
+
+
+@router.get("/workspace/{workspace_id}/agents")
+@access(CLIENT)
+async def list_agents(
+    workspace: Target, include_global: Annotated[str, Query(alias="includeGlobal")] = ""
+) -> dict[str, Any]:
+    """``{items, problems?}``: the workspace's agents; with ``includeGlobal`` the user's too.
+
+    ``problems`` names the files that were left out, and why.
+    """
+    wanted = switch(include_global, default=False)
+    return await asyncio.to_thread(_listing, workspace.root, include_global=wanted)
+
+
+@router.get("/workspace/{workspace_id}/agents/{name:path}")
+@access(CLIENT)
+async def read_agent(workspace: Target, name: str) -> dict[str, Any]:
+    """``{item, content}``: one agent of the workspace and its file."""
+    agent, content = await asyncio.to_thread(agents.read_agent, workspace.root, name)
+    return {"item": agent.to_json(), "content": content}
+
+
+@router.post("/workspace/{workspace_id}/agents")
+@access(CHANGE)
+async def upsert_agent(
+    context: Context, actor: Caller, workspace: Target, body: NewAgent
+) -> dict[str, Any]:
+    """Write an agent's file as it is given, once it is sure that the engine takes it."""
+
+    def plan() -> PlannedDocument:
+        return agents.plan(workspace.root, body.name, body.content)
+
+    planned = await asyncio.to_thread(plan)
+    name, path = agents.checked_name(body.name), planned.path
+    async with context.gate.change(
+        actor,
+        workspace,
+        action="agents.upsert",
+        summary=f"{'Change' if planned.exists else 'Add'} the agent {name}",
+        paths=[path.absolute],
+        reload=("agents", ReloadTrigger("agent", name, planned.action, str(path))),
+    ):
+        # The folder may have changed while the approval was waited for.
+        await asyncio.to_thread(lambda: plan().apply())
+    agent, _ = await asyncio.to_thread(agents.read_agent, workspace.root, name)
+    return agent.to_json()
+
+
+@router.delete("/workspace/{workspace_id}/agents/{name:path}")
+@access(CHANGE)
+async def delete_agent(
+    context: Context, actor: Caller, workspace: Target, name: str
+) -> dict[str, Any]:
+    """Delete an agent: ``{ok, name, path}``."""
+    name = agents.checked_name(name)
+    path = await asyncio.to_thread(agents.require, workspace.root, name)
+    async with context.gate.change(
+        actor,
+        workspace,
+        action="agents.delete",
+        summary=f"Delete the agent {name}",
+        paths=[path.absolute],
+        reload=("agents", ReloadTrigger("agent", name, "removed", str(path))),
+    ):
+        await asyncio.to_thread(agents.delete, workspace.root, name)
+    return {"ok": True, "name": name, "path": str(path)}
+
+
+def _listing(root: WorkspaceRoot, *, include_global: bool) -> dict[str, Any]:
+    user = user_config_root() if include_global else None
+    return agents.list_agents(root, user).to_json()

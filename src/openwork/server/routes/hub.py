@@ -1,0 +1,85 @@
+"""The skill hub: skills of a GitHub repository, and taking one into a workspace."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.reload_events import ReloadTrigger
+from openwork.server.wire import WireModel
+from openwork.workspace import skill_install, skills
+from openwork.workspace.skill_hub import HUB, Repository
+
+router = guarded_router("hub")
+
+
+class Source(WireModel):
+    """A repository; what is left out is the default's."""
+
+    owner: str | None = None
+    repo: str | None = None
+    ref: str | None = None
+
+
+class Installation(WireModel):
+    """``POST /workspace/{id}/skills/hub/{name}``."""
+
+    overwrite: bool = False
+    repo: Source | None = None
+
+
+@router.get("/hub/skills")
+@access(CLIENT)
+async def list_hub_skills(
+    context: Context, owner: str = "", repo: str = "", ref: str = ""
+) -> dict[str, Any]:
+    """``{items [{name, description, trigger?, source}]}``: the skills of a repository."""
+    source = _repository(owner, repo, ref)
+    catalogue = await context.hub.catalogue(source)
+    return {"items": [skill.to_json(source) for skill in catalogue.skills]}
+
+
+@router.post("/workspace/{workspace_id}/skills/hub/{name:path}")
+@access(CHANGE)
+async def install_hub_skill(
+    context: Context, actor: Caller, workspace: Target, name: str, body: Installation
+) -> dict[str, Any]:
+    """Install a skill: ``{ok, name, path, action, written, skipped}``, counts of files.
+
+    Everything is fetched and checked before the approval is asked: it is clear then what comes, and
+    no other change of the workspace waits for the network.
+    """
+    name = skills.checked_name(name)
+    given = body.repo or Source()
+    source = _repository(given.owner, given.repo, given.ref)
+    fetched = await context.hub.skill(source, name)
+    folder, action = await asyncio.to_thread(skill_install.place, workspace.root, name)
+    size = sum(len(data) for data, _ in fetched.files.values())
+    async with context.gate.change(
+        actor,
+        workspace,
+        action="skills.install_hub",
+        summary=f"Install the skill {name} of {source}: {len(fetched.files)} files, {size:,} bytes",
+        paths=[folder.absolute],
+        reload=("skills", ReloadTrigger("skill", name, action, str(folder))),
+    ):
+        done = await asyncio.to_thread(
+            skill_install.install, workspace.root, fetched, overwrite=body.overwrite
+        )
+    return {
+        "ok": True,
+        "name": name,
+        "path": str(done.path),
+        "action": done.action,
+        "written": done.written,
+        "skipped": done.skipped,
+    }
+
+
+def _repository(owner: str | None, repo: str | None, ref: str | None) -> Repository:
+    return Repository(
+        (owner or "").strip() or HUB.owner,
+        (repo or "").strip() or HUB.repo,
+        (ref or "").strip() or HUB.ref,
+    )

@@ -1,0 +1,101 @@
+"""The skills of a workspace."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Query
+
+from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.query import switch
+from openwork.server.reload_events import ReloadTrigger
+from openwork.server.wire import WireModel
+from openwork.workspace import skills
+
+if TYPE_CHECKING:
+    from openwork.workspace.documents import PlannedDocument
+
+router = guarded_router("skills")
+
+IncludeGlobal = Annotated[str, Query(alias="includeGlobal")]
+
+
+class NewSkill(WireModel):
+    """``POST /workspace/{id}/skills``."""
+
+    name: str = ""
+    content: str = ""
+    description: str | None = None
+
+
+@router.get("/workspace/{workspace_id}/skills")
+@access(CLIENT)
+async def list_skills(workspace: Target, include_global: IncludeGlobal = "") -> dict[str, Any]:
+    """``{items, problems?}``: the skills the workspace sees; with ``includeGlobal`` the user's too.
+
+    ``problems`` names the files that were left out, and why.
+    """
+    wanted = switch(include_global, default=False)
+    found = await asyncio.to_thread(skills.list_skills, workspace.root, include_global=wanted)
+    return found.to_json()
+
+
+@router.get("/workspace/{workspace_id}/skills/{name:path}")
+@access(CLIENT)
+async def read_skill(
+    workspace: Target, name: str, include_global: IncludeGlobal = ""
+) -> dict[str, Any]:
+    """``{item, content}``: one skill and its file."""
+    wanted = switch(include_global, default=False)
+    skill, content = await asyncio.to_thread(
+        skills.read_skill, workspace.root, name, include_global=wanted
+    )
+    return {"item": skill.to_json(), "content": content}
+
+
+@router.post("/workspace/{workspace_id}/skills")
+@access(CHANGE)
+async def upsert_skill(
+    context: Context, actor: Caller, workspace: Target, body: NewSkill
+) -> dict[str, Any]:
+    """Write a skill: its whole file, or its text with a description."""
+
+    def plan() -> PlannedDocument:
+        return skills.plan(workspace.root, body.name, body.content, body.description)
+
+    planned = await asyncio.to_thread(plan)
+    name, path = planned.path.parent.name, planned.path
+    async with context.gate.change(
+        actor,
+        workspace,
+        action="skills.upsert",
+        summary=f"{'Change' if planned.exists else 'Add'} the skill {name}",
+        paths=[path.absolute],
+        reload=("skills", ReloadTrigger("skill", name, planned.action, str(path))),
+    ):
+        # The folder may have changed while the approval was waited for.
+        await asyncio.to_thread(lambda: plan().apply())
+    # Existing clients know the description of the request here, not that of the file.
+    described = (body.description or "").strip()
+    return {"name": name, "path": str(path), "description": described, "scope": "project"}
+
+
+@router.delete("/workspace/{workspace_id}/skills/{name:path}")
+@access(CHANGE)
+async def delete_skill(
+    context: Context, actor: Caller, workspace: Target, name: str
+) -> dict[str, Any]:
+    """Delete a skill of the workspace's own, with its folder."""
+    name = skills.checked_name(name)
+    folder = await asyncio.to_thread(skills.require_folder, workspace.root, name)
+    async with context.gate.change(
+        actor,
+        workspace,
+        action="skills.delete",
+        summary=f"Delete the skill {name}",
+        paths=[folder.absolute],
+        reload=("skills", ReloadTrigger("skill", name, "removed", str(folder))),
+    ):
+        await asyncio.to_thread(skills.delete, workspace.root, name)
+    return {"ok": True, "name": name, "path": str(folder)}
