@@ -91,6 +91,8 @@ def read_json_object(path: Path) -> dict[str, Any] | None:
         ) from error
     try:
         value: object = json.loads(text)
+    except RecursionError as error:
+        raise _damaged(path, "it is nested too deeply") from error
     except ValueError as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(value, dict):

@@ -136,10 +136,11 @@ class Engine:
             raise
 
     async def _wait_ready(self, child: Child) -> None:
-        """Probe until one answers, not waiting for the probe before.
+        """Probe until one answers and tells the version, not waiting for the probe before.
 
         The engine accepts connections before it can answer, and never answers some of those.
         """
+        self.version = ""
         deadline = time.monotonic() + READY_TIMEOUT_S
         last = "nothing answered"
         probes: set[asyncio.Task[Health]] = set()
@@ -150,14 +151,12 @@ class Engine:
                         raise self._ended(child)
                     probes.add(asyncio.create_task(client.health()))
                     done, probes = await asyncio.wait(probes, timeout=PROBE_PAUSE_S)
+                    probes |= done  # so that each is read, whatever the first ones say
                     for probe in done:
-                        try:
-                            self.version = probe.result().version
-                        except OpenWorkError as error:
-                            self._refuse_stranger(error)
-                            last = error.message
-                        else:
-                            return
+                        last = self._take(probe) or last
+                    probes -= done
+                    if self.version:
+                        return
                     await asyncio.sleep(PROBE_PAUSE_S)
             finally:
                 for probe in probes:
@@ -170,16 +169,21 @@ class Engine:
             hint="Look at its log with --verbose, or run: openwork doctor",
         )
 
-    def _refuse_stranger(self, error: OpenWorkError) -> None:
-        """An engine we cannot use, or something that knows neither our password nor the route."""
-        if error.code == "engine_unsupported":
-            raise error
-        if error.code == "opencode_request_failed":
-            raise OpenWorkError(
-                "engine_port_taken",
-                f"Another program answers at {self.base_url}.",
-                hint="Choose another port with --opencode-port, or leave it out.",
-            ) from error
+    def _take(self, probe: asyncio.Task[Health]) -> str:
+        """Note the version that a finished probe brought, or return why it brought none."""
+        try:
+            self.version = probe.result().version
+        except OpenWorkError as error:
+            if error.code == "engine_unsupported":
+                raise
+            if error.code == "opencode_request_failed":  # it knows no password of ours, or no route
+                raise OpenWorkError(
+                    "engine_port_taken",
+                    f"Another program answers at {self.base_url}.",
+                    hint="Choose another port with --opencode-port, or leave it out.",
+                ) from error
+            return error.message
+        return ""
 
     def _ended(self, child: Child) -> OpenWorkError:
         tail = "\n".join(log.scrub(line) for line in child.tail[-8:]) or "(it printed nothing)"

@@ -6,6 +6,7 @@ import platform
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from openwork.common.ids import workspace_id
 from openwork.common.net import is_loopback, lan_address
@@ -52,6 +53,8 @@ class ReadyHost:
     def connect_url(self) -> str:
         """The server's address for other machines where they may come in, else for this one."""
         settings = self.settings
+        if settings.connect_url:
+            return settings.connect_url
         host = settings.connect_host
         if not host and settings.reachable_from_outside:
             asked = settings.openwork_host
@@ -171,7 +174,7 @@ class ReadyHost:
             f"    {self.credentials.host}",
             "",
         ]
-        if not is_loopback(self.connect_url.partition("://")[2].rpartition(":")[0]):
+        if not is_loopback(urlsplit(self.connect_url).hostname or ""):
             lines += ["  Link for a collaborator:", f"    {self.collaborator_link}", ""]
         else:
             lines += ["  Only this machine can connect; --remote-access lets others in.", ""]

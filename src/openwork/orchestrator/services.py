@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from openwork.common import log
 from openwork.common import process as child_process
@@ -159,7 +160,7 @@ def server_environment(
         "OPENWORK_APPROVAL_TIMEOUT_MS": str(settings.approval_timeout_ms),
         "OPENWORK_READONLY": "true" if settings.read_only else "false",
         "OPENWORK_CORS_ORIGINS": json.dumps(list(settings.cors)),
-        "OPENWORK_ALLOWED_HOSTS": settings.connect_host,
+        "OPENWORK_ALLOWED_HOSTS": json.dumps(_names(settings)),
         "OPENWORK_OPENCODE_BASE_URL": engine.base_url,
         "OPENWORK_OPENCODE_USERNAME": engine.username,
         "OPENWORK_OPENCODE_PASSWORD": engine.password,
@@ -167,6 +168,12 @@ def server_environment(
         "OPENWORK_LOG_LEVEL": settings.log_level,
         "OPENWORK_RUN_ID": settings.run_id,
     }
+
+
+def _names(settings: HostSettings) -> list[str]:
+    """The names that people put into links to this host."""
+    names = (settings.connect_host, urlsplit(settings.connect_url).hostname)
+    return [name for name in names if name]
 
 
 def demo_environment(settings: HostSettings, api_key: str) -> dict[str, str]:

@@ -132,6 +132,14 @@ CONNECT_HOST: Setting[str] = s.Setting(
     "The name or address to put into connect links.",
     env=("OPENWORK_CONNECT_HOST",),
 )
+CONNECT_URL: Setting[str] = s.Setting(
+    "connect_url",
+    s.http_origin,
+    "",
+    "The address others reach this host at, such as https://openwork.example.com, for connect "
+    "links: where a proxy adds HTTPS.",
+    env=("OPENWORK_CONNECT_URL",),
+)
 OPENWORK_TOKEN: Setting[str] = s.Setting(
     "openwork_token",
     s.text,
@@ -165,6 +173,7 @@ TABLE: tuple[Setting[Any], ...] = (
     OPENWORK_PORT,
     REMOTE_ACCESS,
     CONNECT_HOST,
+    CONNECT_URL,
     OPENWORK_TOKEN,
     OPENWORK_HOST_TOKEN,
     APPROVAL,
@@ -204,6 +213,7 @@ class HostSettings:
     openwork_port: int
     port_was_asked_for: bool
     connect_host: str
+    connect_url: str
     openwork_token: str
     openwork_host_token: str
     approval_mode: str
@@ -283,6 +293,7 @@ def load(
         openwork_port=resolved.get(OPENWORK_PORT),
         port_was_asked_for=resolved.source(OPENWORK_PORT) != "default",
         connect_host=resolved.get(CONNECT_HOST),
+        connect_url=resolved.get(CONNECT_URL),
         openwork_token=resolved.get(OPENWORK_TOKEN),
         openwork_host_token=resolved.get(OPENWORK_HOST_TOKEN),
         approval_mode=resolved.get(APPROVAL),

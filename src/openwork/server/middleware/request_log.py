@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("openwork.server.requests")
 SERVER_ERROR = 500
 CLIENT_ERROR = 400
+MAX_PATH_CHARACTERS = 2048
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _ROUTE = "openwork.route"
 
@@ -81,7 +82,7 @@ class RequestLogMiddleware:
             level = logging.WARNING
         if not logger.isEnabledFor(level):
             return
-        method, path = scope["method"], scope["path"]
+        method, path = scope["method"], scope["path"][:MAX_PATH_CHARACTERS]
         logger.log(
             level,
             "%s %s %s %dms",
