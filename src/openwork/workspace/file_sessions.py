@@ -131,12 +131,12 @@ class FileSessions:
     def end_of_token(self, owner_hash: str) -> None:
         """The token was revoked: end what it made."""
         with self._lock:
-            self._keep(lambda each: each.owner_hash != owner_hash)
+            self._drop(lambda each: each.owner_hash == owner_hash)
 
     def end_of_workspace(self, workspace_id: str) -> None:
         """The workspace is gone: end its sessions."""
         with self._lock:
-            self._keep(lambda each: each.workspace_id != workspace_id)
+            self._drop(lambda each: each.workspace_id == workspace_id)
 
     def wire(self, session: FileSession) -> dict[str, Any]:
         """``{session}``, the answer to ``create`` and ``renew``."""
@@ -163,10 +163,11 @@ class FileSessions:
         return session
 
     def _drop_ended(self, now_ms: int) -> None:
-        self._keep(lambda each: each.expires_at_ms > now_ms)
+        self._drop(lambda each: each.expires_at_ms <= now_ms)
 
-    def _keep(self, wanted: Callable[[FileSession], bool]) -> None:
-        self._sessions = {key: each for key, each in self._sessions.items() if wanted(each)}
+    def _drop(self, over: Callable[[FileSession], bool]) -> None:
+        for session in [each for each in self._sessions.values() if over(each)]:
+            del self._sessions[session.id]
 
 
 def session_not_found() -> OpenWorkError:
