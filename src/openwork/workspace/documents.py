@@ -35,7 +35,7 @@ Item = TypeVar("Item", bound=Listed)
 Action = Literal["added", "updated"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # slots with Generic fail when made as Listing[...]()
 class Listing(Generic[Item]):
     """What some folders hold.
 
