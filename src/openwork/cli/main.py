@@ -18,6 +18,11 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "run": ("openwork.cli.run", "run", "Give one task and watch it."),
     "status": ("openwork.cli.status", "status", "Does the host run, and each part of it?"),
     "approvals": ("openwork.cli.approvals", "approvals", "Answer changes that wait for the host."),
+    "automations": (
+        "openwork.cli.automations",
+        "automations",
+        "Let the host run prompts on a schedule.",
+    ),
     "doctor": ("openwork.cli.doctor", "doctor", "Check every prerequisite."),
     "config": ("openwork.cli.config", "config", "Show the settings and where each came from."),
 }
