@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
 from openwork.server.reload_events import ReloadTrigger
+from openwork.server.scope import Scope
 from openwork.server.wire import WireModel
 from openwork.workspace import config
+from openwork.workspace.hidden_values import refuse_redirected_secrets, restore_hidden
+from openwork.workspace.secrets import redact
+
+if TYPE_CHECKING:
+    from openwork.server.auth import Actor
+    from openwork.server.registry import Workspace
+    from openwork.workspace.jsonc import JsonValue
 
 router = guarded_router("config")
 
@@ -22,12 +30,18 @@ class ConfigPatch(WireModel):
 
 @router.get("/workspace/{workspace_id}/config")
 @access(CLIENT)
-async def read_config(context: Context, workspace: Target) -> dict[str, Any]:
-    """``{opencode, openwork, updatedAt}``: both files parsed; when the workspace last changed."""
+async def read_config(context: Context, actor: Caller, workspace: Target) -> dict[str, Any]:
+    """``{opencode, openwork, updatedAt}``: both files parsed; when the workspace last changed.
+
+    Below owner every secret is ``***``.
+    """
     newest = await context.audit.tail(workspace.id, 1)
-    return {
+    files = {
         "opencode": config.read_config(workspace.root),
         "openwork": config.read_openwork(workspace.root),
+    }
+    return {
+        **(files if actor.scope >= Scope.OWNER else {key: redact(files[key]) for key in files}),
         "updatedAt": newest[0]["timestamp"] if newest else None,
     }
 
@@ -37,14 +51,16 @@ async def read_config(context: Context, workspace: Target) -> dict[str, Any]:
 async def patch_config(
     context: Context, actor: Caller, workspace: Target, body: ConfigPatch
 ) -> dict[str, Any]:
-    """Change top-level keys in place; comments and formatting stay."""
+    """Change top-level keys in place; comments and formatting stay.
+
+    A ``***`` that comes back unchanged means the secret it stood for in the answer to GET.
+    """
     if not body.opencode and not body.openwork:
         raise OpenWorkError(
             "invalid_payload", "Nothing to change: give opencode or openwork.", status=400
         )
-    root = workspace.root
-    planned = config.plan(root, opencode=body.opencode, openwork=body.openwork)
-    paths = [each.path.absolute for each in planned] or [config.find_config(root)[0].absolute]
+    paths = [each.path.absolute for each in _plan(workspace, actor, body)]
+    paths = paths or [config.find_config(workspace.root)[0].absolute]
     names = ", ".join(sorted({*(body.opencode or {}), *(body.openwork or {})}))
     trigger = ReloadTrigger("config", action="updated", path=paths[0].name)
     async with context.gate.change(
@@ -56,5 +72,25 @@ async def patch_config(
         reload=("config", trigger) if body.opencode else None,
     ) as change:
         # The files may have changed while the approval was waited for.
-        config.apply(config.plan(root, opencode=body.opencode, openwork=body.openwork))
+        config.apply(_plan(workspace, actor, body))
     return {"updatedAt": change.recorded_at_ms}
+
+
+def _plan(workspace: Workspace, actor: Actor, body: ConfigPatch) -> list[config.PlannedWrite]:
+    root = workspace.root
+    opencode = body.opencode and _with_secrets(
+        actor, body.opencode, config.read_config(root), "opencode"
+    )
+    openwork = body.openwork and _with_secrets(
+        actor, body.openwork, config.read_openwork(root), "openwork"
+    )
+    return config.plan(root, opencode=opencode, openwork=openwork)
+
+
+def _with_secrets(
+    actor: Actor, patch: dict[str, Any], current: dict[str, JsonValue], name: str
+) -> dict[str, JsonValue]:
+    restored = restore_hidden(patch, current, name=name)
+    if actor.scope < Scope.OWNER:
+        refuse_redirected_secrets({**current, **restored}, current, name=name)
+    return restored

@@ -1,0 +1,150 @@
+"""What becomes of ``***`` when a client sends back a configuration it was shown without secrets."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from openwork.common.errors import OpenWorkError
+from openwork.workspace.secrets import HIDDEN, redact, redact_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from openwork.workspace.jsonc import JsonValue
+
+_Place = tuple[str, ...]
+_MISSING = object()
+# What decides who is given the secrets of a server or a provider.
+_RECEIVERS = ("url", "command", "baseURL", "npm", "api", "type")
+
+
+def restore_hidden(
+    sent: Mapping[str, JsonValue], current: Mapping[str, JsonValue], *, name: str
+) -> dict[str, JsonValue]:
+    """``sent`` with each hidden value replaced by the secret it stands for in ``current``.
+
+    Args:
+        sent: From a client that was shown ``redact(current)``.
+        current: What is stored.
+        name: What it is, for messages: ``opencode``.
+
+    Raises:
+        OpenWorkError: ``hidden_value`` 400 for a ``***`` that stands for nothing stored there.
+    """
+    restored = _restore(sent, current, redact(current), (name,))
+    return cast("dict[str, JsonValue]", restored)
+
+
+def _restore(sent: object, current: object, shown: object, place: _Place) -> object:
+    if isinstance(sent, dict):
+        return _restore_object(cast("dict[str, object]", sent), current, shown, place)
+    if isinstance(sent, list):
+        return _restore_list(cast("list[object]", sent), current, shown, place)
+    if not isinstance(sent, str) or HIDDEN not in sent:
+        return sent
+    if isinstance(current, str) and sent == shown:
+        return current
+    partly_hidden = isinstance(current, str) and current != shown
+    if sent.strip() == HIDDEN or f"://{HIDDEN}@" in sent or partly_hidden:
+        raise _stands_for_nothing(place)
+    return sent
+
+
+def _restore_object(
+    sent: dict[str, object], current: object, shown: object, place: _Place
+) -> dict[str, object]:
+    stored = cast("dict[str, object]", current) if isinstance(current, dict) else {}
+    visible = cast("dict[str, object]", shown) if isinstance(shown, dict) else {}
+    names = {redact_text(key): key for key in stored}
+    if len(names) < len(stored) and any(HIDDEN in key for key in sent):
+        raise _stands_for_nothing(place)  # two keys look alike: which one is meant?
+    restored: dict[str, object] = {}
+    for key, value in sent.items():
+        real = names.get(key, key) if HIDDEN in key else key
+        restored[real] = _restore(
+            value,
+            stored.get(real, _MISSING),
+            visible.get(redact_text(real), _MISSING),
+            (*place, key),
+        )
+    return restored
+
+
+def _restore_list(sent: list[object], current: object, shown: object, place: _Place) -> object:
+    """Item by item; one that has moved is found by what it looks like, when only one does."""
+    stored = cast("list[object]", current) if isinstance(current, list) else []
+    visible = cast("list[object]", shown) if isinstance(shown, list) else []
+    restored: list[object] = []
+    for index, value in enumerate(sent):
+        alike = [at for at, each in enumerate(visible) if each == value]
+        at = index
+        if alike and index not in alike:
+            at = alike[0] if len(alike) == 1 else len(visible)
+        inside = at < len(visible)
+        restored.append(
+            _restore(
+                value,
+                stored[at] if inside else _MISSING,
+                visible[at] if inside else _MISSING,
+                (*place, str(index)),
+            )
+        )
+    return restored
+
+
+def _stands_for_nothing(place: _Place) -> OpenWorkError:
+    return OpenWorkError(
+        "hidden_value",
+        f"{'.'.join(place)} holds {HIDDEN}, which stands for a secret that is not stored there.",
+        hint="Send the value itself, {env:NAME}, or leave the key as it was shown to you.",
+        status=400,
+        details={"path": list(place)},
+    )
+
+
+def refuse_redirected_secrets(
+    wanted: Mapping[str, JsonValue], current: Mapping[str, JsonValue], *, name: str
+) -> None:
+    """Refuse to keep a stored secret beside a new address or program, which would be given it.
+
+    For callers who may not see the stored secrets: this would show them.
+
+    Raises:
+        OpenWorkError: ``secret_redirected`` 400.
+    """
+    waiting: list[tuple[object, object, object, _Place]] = [
+        (wanted, current, redact(current), (name,))
+    ]
+    while waiting:
+        new, old, shown, place = waiting.pop()
+        if not (isinstance(new, dict) and isinstance(old, dict) and isinstance(shown, dict)):
+            continue
+        fields, stored = cast("dict[str, object]", new), cast("dict[str, object]", old)
+        visible = cast("dict[str, object]", shown)
+        moved = [key for key in _RECEIVERS if key in stored and fields.get(key) != stored[key]]
+        if moved and _keeps_secret(fields, stored, visible):
+            raise OpenWorkError(
+                "secret_redirected",
+                f"{'.'.join((*place, moved[0]))} changes while the secrets beside it stay.",
+                hint="Give new secrets with it, or ask an owner to make the change.",
+                status=400,
+            )
+        waiting += [
+            (each, stored.get(key), visible.get(redact_text(key)), (*place, key))
+            for key, each in fields.items()
+        ]
+
+
+def _keeps_secret(new: object, old: object, shown: object) -> bool:
+    if isinstance(new, dict) and isinstance(old, dict) and isinstance(shown, dict):
+        fields, stored = cast("dict[str, object]", new), cast("dict[str, object]", old)
+        visible = cast("dict[str, object]", shown)
+        return any(
+            _keeps_secret(each, stored.get(key), visible.get(redact_text(key)))
+            for key, each in fields.items()
+        )
+    if isinstance(new, list) and isinstance(old, list) and isinstance(shown, list):
+        items, stored_items = cast("list[object]", new), cast("list[object]", old)
+        pairs = zip(items, stored_items, cast("list[object]", shown), strict=False)
+        return any(_keeps_secret(*each) for each in pairs)
+    return isinstance(new, str) and new == old and new != shown
