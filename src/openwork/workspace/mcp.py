@@ -5,6 +5,7 @@ Changes are functions of the configuration's text, for ``config.edit_config``.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -105,8 +106,7 @@ def check_config(fields: dict[str, JsonValue]) -> None:
         if (key in needed or key in fields) and not accepts(fields.get(key)):
             raise _invalid(f"{key} must be {wanted}")
     try:
-        jsonc.dump(fields).encode()
-        str(fields).encode()
+        json.dumps(fields, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         raise _invalid("texts hold half a surrogate pair") from None
     if _holds(fields, HIDDEN):

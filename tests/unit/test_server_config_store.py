@@ -1,0 +1,119 @@
+"""The settings file: changed whole or not at all, never made, never emptied."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+
+from openwork.common.errors import OpenWorkError
+from openwork.server.config_store import ConfigStore
+from openwork.server.registry import Workspace
+from openwork.workspace.paths import WorkspaceRoot
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "w").mkdir()
+    return tmp_path / "w"
+
+
+@pytest.fixture
+def workspace(folder):
+    return Workspace("ws_a", "Reports", WorkspaceRoot(folder), None, "Reports", "starter")
+
+
+def stored(path):
+    return json.loads(path.read_text())
+
+
+def test_a_file_that_is_not_there_is_not_made(tmp_path, folder, workspace):
+    store = ConfigStore(tmp_path / "server.json")
+    assert store.check() is False
+    assert store.add(workspace) is False
+    assert store.rename(workspace) is False
+    assert store.remove(folder) is False
+    assert not (tmp_path / "server.json").exists()
+
+
+def test_a_workspace_is_added_renamed_and_removed_beside_what_is_unknown(
+    tmp_path, folder, workspace
+):
+    path = tmp_path / "server.json"
+    other = {"path": "elsewhere", "name": "b", "opencodePassword": "kept", "odd": [1]}
+    path.write_text(
+        json.dumps({"future": {"x": 1}, "workspaces": [other], "authorizedRoots": ["/r"]})
+    )
+    path.chmod(0o644)
+    store = ConfigStore(path)
+    assert store.add(workspace) is True
+    entry = {"path": str(folder), "name": "Reports", "displayName": "Reports", "preset": "starter"}
+    assert stored(path) == {
+        "future": {"x": 1},
+        "workspaces": [entry, other],
+        "authorizedRoots": ["/r", str(folder)],
+    }
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    once = path.read_bytes()
+    store.add(workspace)
+    assert path.read_bytes() == once
+    store.rename(Workspace("ws_a", "w", workspace.root, None))
+    assert stored(path)["workspaces"][0] == {"path": str(folder), "name": "w", "preset": "starter"}
+    assert store.remove(folder) is True
+    assert stored(path) == {"future": {"x": 1}, "workspaces": [other], "authorizedRoots": ["/r"]}
+
+
+def test_an_entry_is_known_by_its_real_folder_and_keeps_its_keys(tmp_path, folder, workspace):
+    path = tmp_path / "server.json"
+    (tmp_path / "link").symlink_to(folder)
+    path.write_text(
+        json.dumps({"workspaces": [{"path": "link", "baseUrl": "http://e:1"}, {"path": "./w"}]})
+    )
+    ConfigStore(path).add(workspace)
+    assert stored(path)["workspaces"][0]["baseUrl"] == "http://e:1"
+    ConfigStore(path).remove(folder)
+    assert stored(path)["workspaces"] == []
+
+
+def test_authorised_roots_that_follow_from_the_workspaces_stay_unsaid(tmp_path, workspace):
+    path = tmp_path / "server.json"
+    path.write_text("{}")
+    ConfigStore(path).add(workspace)
+    assert "authorizedRoots" not in stored(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("{broken", "invalid_json"),
+        ("[]", "invalid_json"),
+        ('{"workspaces": {}}', "invalid_json"),
+        ('{"workspaces": ["a"]}', "invalid_json"),
+        ('{"authorizedRoots": "x"}', "invalid_json"),
+        ("\udcff", "server_config_read_failed"),
+    ],
+)
+def test_a_damaged_file_is_told_and_left_alone(tmp_path, folder, workspace, text, code):
+    path = tmp_path / "server.json"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    before = path.read_bytes()
+    store = ConfigStore(path)
+    for change in (store.check, lambda: store.add(workspace), lambda: store.remove(folder)):
+        with pytest.raises(OpenWorkError) as caught:
+            change()
+        assert caught.value.code == code
+        assert str(path) in caught.value.message
+    assert path.read_bytes() == before
+    assert [each.name for each in tmp_path.iterdir() if "tmp" in each.name] == []
+
+
+def test_a_link_to_the_file_stays_a_link(tmp_path, workspace):
+    (tmp_path / "dotfiles").mkdir()
+    real = tmp_path / "dotfiles" / "server.json"
+    real.write_text("{}")
+    link = tmp_path / "server.json"
+    link.symlink_to(real)
+    ConfigStore(link).add(workspace)
+    assert link.is_symlink()
+    assert stored(real)["workspaces"][0]["name"] == "Reports"
