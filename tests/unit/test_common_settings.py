@@ -71,3 +71,9 @@ def test_values_are_read(parse, raw, value):
 def test_other_values_are_refused(parse, raw):
     with pytest.raises(ValueError, match="expected"):
         parse(raw)
+
+
+@pytest.mark.parametrize("raw", ["http://h:99999", "http://h:0", "http://h:x", "http://", "h:80"])
+def test_an_address_that_cannot_be_is_refused(raw):
+    with pytest.raises(ValueError, match="expected an address"):
+        s.http_origin(raw)

@@ -153,3 +153,22 @@ def test_an_engine_belongs_to_each_workspace(place):
         "p",
     )
     assert (second.base_url, second.directory) == ("http://b:2", "/x")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("baseUrl", "nonsense"), ("baseUrl", 5), ("baseUrl", "http://h:99999"), ("name", 7)],
+)
+def test_a_wrong_field_of_a_workspace_is_named(tmp_path, field, value):
+    config = tmp_path / "server.json"
+    config.write_text(json.dumps({"workspaces": [{"path": str(tmp_path), field: value}]}))
+    with pytest.raises(UsageError, match=field):
+        load({"config": str(config)}, {})
+
+
+def test_a_file_nested_without_end_is_damaged(tmp_path):
+    config = tmp_path / "server.json"
+    config.write_text('{"workspaces":' + "[" * 100_000)
+    with pytest.raises(OpenWorkError) as caught:
+        load({"config": str(config)}, {})
+    assert caught.value.code == "file_damaged"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
@@ -63,6 +64,25 @@ def ensure_private_dir(folder: Path) -> Path:
     for each in reversed(missing):
         each.mkdir(mode=PRIVATE_DIR_MODE, exist_ok=True)
     return folder
+
+
+def use_data_dir(folder: Path) -> None:
+    """Make the folder a service keeps its data in, and see that it can be written.
+
+    Raises:
+        OpenWorkError: ``data_dir_unusable``, naming the folder and the reason.
+    """
+    try:
+        if not ensure_private_dir(folder).is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "it is no folder", str(folder))
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "it cannot be read and written", str(folder))
+    except OSError as error:
+        raise OpenWorkError(
+            "data_dir_unusable",
+            f"Cannot use the data folder {folder}: {error.strerror or error}",
+            hint="Choose another with --data-dir or OPENWORK_DATA_DIR.",
+        ) from error
 
 
 def write_private_json(path: Path, value: object) -> None:

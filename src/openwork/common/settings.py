@@ -11,6 +11,7 @@ import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, cast
+from urllib.parse import urlsplit
 
 from openwork.common.errors import UsageError
 
@@ -224,6 +225,10 @@ def words(raw: object) -> tuple[str, ...]:
 def http_origin(raw: object) -> str:
     """An ``http://`` or ``https://`` address of a host, with no path, query or user."""
     value = text(raw).rstrip("/")
-    if not re.fullmatch(r"https?://[^/\s?#@]+", value):
+    try:
+        fits = re.fullmatch(r"https?://[^/\s?#@]+", value) and urlsplit(value).port != 0
+    except ValueError:  # a port beyond 65535, or none
+        fits = False
+    if not fits:
         raise ValueError("expected an address like http://127.0.0.1:4096, with no path")
     return value

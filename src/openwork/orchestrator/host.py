@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from openwork.common import log
 from openwork.common.errors import OpenWorkError
-from openwork.common.files import ensure_private_dir
+from openwork.common.files import use_data_dir
 from openwork.common.ids import new_password, workspace_id
 from openwork.common.net import listen
 from openwork.demo.config import engine_config
@@ -255,7 +255,7 @@ def _prepare(settings: HostSettings) -> None:
     Raises:
         OpenWorkError: ``workspace_unusable`` or ``data_dir_unusable``, naming the folder.
     """
-    workspace, data_dir = settings.workspace, settings.data_dir
+    workspace = settings.workspace
     try:
         workspace.mkdir(parents=True, exist_ok=True)
         if not os.access(workspace, os.R_OK | os.W_OK | os.X_OK):
@@ -271,15 +271,7 @@ def _prepare(settings: HostSettings) -> None:
             f"Cannot work in {workspace}: {reason}",
             hint=f"Check the folder and its permissions: ls -ld {workspace}",
         ) from error
-    try:
-        if not ensure_private_dir(data_dir).is_dir():
-            raise NotADirectoryError(20, "it is no folder", str(data_dir))
-    except OSError as error:
-        raise OpenWorkError(
-            "data_dir_unusable",
-            f"Cannot use the data folder {data_dir}: {error.strerror or error}",
-            hint="Choose another with --data-dir or OPENWORK_DATA_DIR.",
-        ) from error
+    use_data_dir(settings.data_dir)
     if settings.demo:
         lay_out(workspace)
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
@@ -17,6 +18,7 @@ from openwork.common.errors import OpenWorkError
 from openwork.server.auth import Actor, address_of, require
 from openwork.server.context import ServerContext
 from openwork.server.departure import Departure
+from openwork.server.errors import internal_error
 from openwork.server.gate import require_writable
 from openwork.server.middleware.request_log import name_route
 from openwork.server.registry import Workspace
@@ -111,6 +113,10 @@ class GuardedRoute(APIRoute):
                 if isinstance(error.__cause__, OpenWorkError):
                     raise error.__cause__ from None
                 raise
+            except (OpenWorkError, RequestValidationError):
+                raise
+            except Exception as error:
+                raise internal_error(error, f"{request.method} {self.path_format}") from error
             finally:
                 departure.close()
 

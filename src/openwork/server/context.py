@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from openwork.common import log
+from openwork.common.files import use_data_dir
 from openwork.server.approvals import Approvals
 from openwork.server.audit import AuditLog
 from openwork.server.auth import Authenticator
@@ -62,8 +63,9 @@ def build_context(settings: ServerSettings) -> ServerContext:
     """Read the stores and join the parts.
 
     Raises:
-        OpenWorkError: ``file_damaged`` for the token store.
+        OpenWorkError: ``file_damaged`` for the token store; ``data_dir_unusable``.
     """
+    use_data_dir(settings.data_dir)
     for secret in (settings.token, settings.host_token, settings.control_token):
         log.hide(secret)
     tokens = TokenStore(settings.token_store)

@@ -28,7 +28,7 @@ from openwork.common.shared_settings import (
 from openwork.workspace.inbox import DEFAULT_MAX_BYTES, LARGEST_MAX_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from openwork.common.settings import Resolved, Setting, Source
 
@@ -484,23 +484,39 @@ def _workspace(
 ) -> WorkspaceSetting:
     path = _absolute(str(entry["path"]), base)
     check_folder(path)
-    base_url = entry.get("baseUrl") or resolved.get(OPENCODE_BASE_URL)
-    directory = entry.get("directory") or (resolved.get(OPENCODE_DIRECTORY) if alone else "")
+    base_url = _text(entry, "baseUrl", s.http_origin) or resolved.get(OPENCODE_BASE_URL)
+    directory = _text(entry, "directory") or (resolved.get(OPENCODE_DIRECTORY) if alone else "")
     engine = None
     if base_url:
         engine = EngineAddress(
-            base_url=str(base_url).rstrip("/"),
-            directory=str(directory or path),
-            username=str(entry.get("opencodeUsername") or resolved.get(OPENCODE_USERNAME)),
-            password=str(entry.get("opencodePassword") or resolved.get(OPENCODE_PASSWORD)),
+            base_url=base_url,
+            directory=directory or str(path),
+            username=_text(entry, "opencodeUsername") or resolved.get(OPENCODE_USERNAME),
+            password=_text(entry, "opencodePassword") or resolved.get(OPENCODE_PASSWORD),
         )
     return WorkspaceSetting(
         path=path,
-        name=str(entry.get("name") or path.name),
+        name=_text(entry, "name") or path.name,
         engine=engine,
         display_name=_text_or_none(entry.get("displayName")),
         preset=_text_or_none(entry.get("preset")),
     )
+
+
+def _text(
+    entry: Mapping[str, Any], key: str, parse: Callable[[object], str] = s.text
+) -> str | None:
+    """A field of a workspace in the settings file; None when it is absent, null or empty."""
+    value: object = entry.get(key)
+    if value is None or value == "":
+        return None
+    try:
+        return parse(value)
+    except ValueError as error:
+        raise UsageError(
+            f"workspaces in the settings file: {key} of {entry['path']}: {error}",
+            hint="Repair that line of server.json.",
+        ) from error
 
 
 def _text_or_none(value: object) -> str | None:
