@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 from openwork.common.errors import OpenWorkError
 from openwork.common.files import read_json_object, sync_directory, write_private_json
 from openwork.workspace.paths import SafePath
+from openwork.workspace.temporary import is_temporary
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,6 +148,8 @@ def recover(root: WorkspaceRoot, journal: Path) -> bool:
     if not known:
         raise _damaged(journal)
     logger.warning("undoing the change of %s that a crash interrupted", root.path)
+    for folder in dict.fromkeys(entry.path.parent for entry in entries):
+        _sweep(folder)
     _undo(entries, folders, journal)
     return True
 
@@ -248,6 +251,19 @@ def _delete_if_empty(folder: SafePath) -> bool:
             return False
         raise
     return True
+
+
+def _sweep(folder: SafePath) -> None:
+    """Delete the half-written files that the crash left in ``folder``."""
+    try:
+        entries = folder.entries()
+    except OpenWorkError as error:
+        if error.code == "file_not_found":
+            return
+        raise
+    for entry in entries:
+        if entry.stat.kind == "file" and is_temporary(entry.path.name):
+            entry.path.delete()
 
 
 def _remove(journal: Path) -> None:

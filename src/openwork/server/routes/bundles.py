@@ -12,6 +12,7 @@ from pydantic import Field
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.access import CLIENT, Access, Caller, Context, Target, access, guarded_router
+from openwork.server.any_json import AnyJson
 from openwork.server.auth import require
 from openwork.server.imports import journal_of
 from openwork.server.query import switch
@@ -140,13 +141,13 @@ class ImportBody(WireModel):
         return Modes(**self.mode.model_dump()) if self.mode is not None else Modes()
 
 
-@router.get("/workspace/{workspace_id}/export")
+@router.get("/workspace/{workspace_id}/export", response_class=AnyJson)
 @access(CLIENT)
 async def export_bundle(
     actor: Caller,
     workspace: Target,
     sensitive: Annotated[str, Query(description="auto, include or exclude")] = "auto",
-) -> dict[str, Any]:
+) -> AnyJson:
     """``{workspaceId, exportedAt, opencode, openwork, skills, commands, files?, problems?}``.
 
     ``sensitive``: ``exclude`` leaves out what looks like a secret; ``include`` gives it, to owners;
@@ -166,7 +167,7 @@ async def export_bundle(
     body |= export.bundle.to_json()
     if export.problems:
         body["problems"] = [each.to_json() for each in export.problems]
-    return body
+    return AnyJson(body)
 
 
 @router.post("/workspace/{workspace_id}/import")

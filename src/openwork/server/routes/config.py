@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.any_json import AnyJson
 from openwork.server.reload_events import ReloadTrigger
 from openwork.server.scope import Scope
 from openwork.server.wire import WireModel
@@ -28,9 +29,9 @@ class ConfigPatch(WireModel):
     openwork: dict[str, Any] | None = None
 
 
-@router.get("/workspace/{workspace_id}/config")
+@router.get("/workspace/{workspace_id}/config", response_class=AnyJson)
 @access(CLIENT)
-async def read_config(context: Context, actor: Caller, workspace: Target) -> dict[str, Any]:
+async def read_config(context: Context, actor: Caller, workspace: Target) -> AnyJson:
     """``{opencode, openwork, updatedAt}``: both files parsed; when the workspace last changed.
 
     Below owner every secret is ``***``.
@@ -40,10 +41,8 @@ async def read_config(context: Context, actor: Caller, workspace: Target) -> dic
         "opencode": config.read_config(workspace.root),
         "openwork": config.read_openwork(workspace.root),
     }
-    return {
-        **(files if actor.scope >= Scope.OWNER else {key: redact(files[key]) for key in files}),
-        "updatedAt": newest[0]["timestamp"] if newest else None,
-    }
+    shown = files if actor.scope >= Scope.OWNER else {key: redact(files[key]) for key in files}
+    return AnyJson({**shown, "updatedAt": newest[0]["timestamp"] if newest else None})
 
 
 @router.patch("/workspace/{workspace_id}/config")
