@@ -42,12 +42,14 @@ class IdentityChange:
 
     async def set_identity(self, fields: Fields, *, with_tokens: bool = True) -> Fields:
         """Tell the router; what it says of the identity, without secrets."""
-        tokens = [str(value).strip() for key, value in fields.items() if key in _TOKENS]
+        given = {key: str(fields[key]).strip() for key in fields if key in _TOKENS}
+        tokens = list(given.values())
         if with_tokens and not all(tokens):
             raise OpenWorkError("token_required", "A token is missing.", status=400)
         for token in tokens:
             log.hide(token)
-        body: Fields = {"id": self._identity, "directory": str(self._workspace.path), **fields}
+        about: Fields = {"id": self._identity, "directory": str(self._workspace.path)}
+        body: Fields = {**about, **fields, **given}
         return await self._ask("Connect", "POST", f"/identities/{self._channel}", body, tokens)
 
     async def remove_identity(self) -> Fields:
