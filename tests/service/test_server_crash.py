@@ -1,0 +1,85 @@
+"""A server killed in the middle of its work: every file is whole, and the next start is clean."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import random
+import signal
+
+import aiohttp
+import psutil
+
+from openwork.workspace.artifacts import item_id
+from tests.stack import CLIENT_TOKEN, running_server
+from tests.until import until
+
+KILLS = 3
+LINES = 10_000
+
+
+def content(number: int) -> bytes:
+    return b"%06d\n" % number * LINES
+
+
+def is_whole(data: bytes) -> bool:
+    return data == data[:7] * LINES
+
+
+async def hammer(server, session: str, begin: int) -> None:
+    """Write batches and uploads until the server is gone."""
+    for number in range(begin, begin + 100_000):
+        data = content(number)
+        writes = [
+            {"path": path, "contentBase64": base64.b64encode(data).decode()}
+            for path in ("a.txt", "b.txt", f"made/{number}.txt")
+        ]
+        form = aiohttp.FormData()
+        form.add_field("file", data, filename="up.txt")
+        await asyncio.gather(
+            server.call("POST", f"/files/sessions/{session}/write-batch", token=CLIENT_TOKEN,
+                        json={"writes": writes}),
+            server.call("POST", f"/workspace/{server.workspace}/inbox", token=CLIENT_TOKEN,
+                        data=form),
+        )  # fmt: skip
+
+
+async def test_killed_at_random_every_file_is_whole_and_nothing_else_is_listed(tmp_path):
+    folder, state = tmp_path / "workspace", tmp_path / "state"
+    folder.mkdir()
+    state.mkdir()
+    rng = random.Random(11)  # noqa: S311  # a repeatable test
+    for kill in range(KILLS):
+        async with running_server(folder, state) as server:
+            _, body = await server.call(
+                "POST", f"/workspace/{server.workspace}/files/sessions", token=CLIENT_TOKEN, json={}
+            )
+            session = body["session"]["id"]
+            path = f"/files/sessions/{session}/catalog/snapshot?includeIgnored=true"
+            _, listed = await server.call("GET", path, token=CLIENT_TOKEN)
+            _, inbox = await server.call(
+                "GET", f"/workspace/{server.workspace}/inbox", token=CLIENT_TOKEN
+            )
+            assert not [each for each in listed["items"] if "openwork-" in each["path"]]
+            assert [each["path"] for each in inbox["items"]] == ["up.txt"][: kill and 1]
+            for item in listed["items"]:
+                if item["kind"] == "file":
+                    assert is_whole((folder / item["path"]).read_bytes()), item
+            if kill:
+                _, body = await server.call(
+                    "GET", f"/workspace/{server.workspace}/inbox/{item_id('up.txt')}",
+                    token=CLIENT_TOKEN,
+                )  # fmt: skip
+                assert body
+            # No spooled upload is left: they never had a name.
+            assert {each.name for each in state.iterdir()} <= {"audit", "tokens.json"}
+            working = asyncio.create_task(hammer(server, session, kill * 1000))
+            (process,) = psutil.Process(server.child.pid).children()
+            second = folder / f"made/{kill * 1000 + 1}.txt"
+            await until(lambda second=second, w=working: w.done() or second.exists())
+            for _ in range(rng.randrange(1_000)):
+                await asyncio.sleep(0)
+            os.kill(process.pid, signal.SIGKILL)
+            (result,) = await asyncio.gather(working, return_exceptions=True)
+            assert isinstance(result, aiohttp.ClientError)
