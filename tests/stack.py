@@ -77,6 +77,8 @@ class RunningServer:
         if host:
             sent["X-OpenWork-Host-Token"] = HOST_TOKEN
         async with self.http.request(method, self.base + path, headers=sent, **options) as response:
+            if response.content_type == "text/event-stream":
+                return response.status, ""  # it has no end
             text = await response.text()
             try:
                 return response.status, json.loads(text)

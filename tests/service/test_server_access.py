@@ -123,7 +123,10 @@ TABLE = {
     "GET /workspace/{workspace_id}/export": "viewer",
     "POST /workspace/{workspace_id}/import": "collaborator",
     "GET /workspace/{workspace_id}/audit": "viewer",
+    "GET /workspace/{workspace_id}/audit/verify": "viewer",
+    "GET /workspace/{workspace_id}/audit/export": "viewer",
     "GET /workspace/{workspace_id}/events": "viewer",
+    "GET /workspace/{workspace_id}/events/stream": "viewer",
     "POST /workspace/{workspace_id}/engine/reload": "collaborator",
     "GET /workspace/{workspace_id}/inbox": "viewer",
     "POST /workspace/{workspace_id}/inbox": "collaborator",
@@ -147,6 +150,7 @@ TABLE = {
     "GET /workspace/{workspace_id}/agentlab/automations/logs": "viewer",
     "GET /workspace/{workspace_id}/agentlab/automations/logs/{automation_id}": "viewer",
     "GET /approvals": "host",
+    "GET /approvals/stream": "host",
     "POST /approvals/{approval_id}": "host",
 }
 OPEN_PATHS = {"/health", "/openapi.json"}

@@ -116,7 +116,9 @@ def build_app(context: ServerContext) -> ASGIApp:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
         context.automations.start()
+        context.watching.start()
         yield
+        await context.watching.close()
         await context.automations.stop()
         proxy.close()
         if tracing is not None:

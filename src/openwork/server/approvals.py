@@ -1,23 +1,31 @@
 """Approvals: a write waits here until the host says yes or no, or time is up.
 
-They live in memory: a restart denies what was waiting, because the request that waited is gone too.
+They live in memory. A server that stops denies what waits, and the audit log says so (``denied``,
+reason ``restart``). One that is killed says nothing of it later: the request that waited went with
+it, and a change is made only after its answer, so nothing was done by half.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from openwork.common.errors import OpenWorkError
 from openwork.common.ids import new_id
+from openwork.server.sse import ServerEvent
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from openwork.server.auth import Actor
 
-Outcome = Literal["allowed", "denied", "timeout", "withdrawn"]
-Answer = Literal["allowed", "denied", "withdrawn"]
+Outcome = Literal["allowed", "denied", "timeout", "withdrawn", "restart"]
+Answer = Literal["allowed", "denied", "withdrawn", "restart"]
+# A follower that is this far behind is told the whole list instead.
+MOST_UNSENT = 100
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,26 @@ class ApprovalRequest:
         }
 
 
+class _Follower:
+    """What one follower has not been told yet."""
+
+    def __init__(self, workspace_id: str | None) -> None:
+        self.workspace_id = workspace_id
+        self.unsent: deque[ServerEvent] = deque()
+        self.behind = True
+        self.news = asyncio.Event()
+
+    def tell(self, workspace_id: str, event: ServerEvent) -> None:
+        if self.workspace_id not in {None, workspace_id}:
+            return
+        if len(self.unsent) == MOST_UNSENT:
+            self.unsent.clear()
+            self.behind = True
+        if not self.behind:
+            self.unsent.append(event)
+        self.news.set()
+
+
 @dataclass(frozen=True)
 class _Waiting:
     request: ApprovalRequest
@@ -70,6 +98,16 @@ class Approvals:
         self.mode = mode
         self.timeout_ms = timeout_ms
         self._waiting: dict[str, _Waiting] = {}
+        self._followers: set[_Follower] = set()
+        self._closed = False
+
+    def describe(self, request: ApprovalRequest) -> dict[str, Any]:
+        """The request as the host sees it, with ``waitingMs`` and ``expiresAt``."""
+        now_ms = time.time_ns() // 1_000_000
+        return request.to_json() | {
+            "waitingMs": max(0, now_ms - request.created_at_ms),
+            "expiresAt": request.created_at_ms + self.timeout_ms,
+        }
 
     def list(self, workspace_id: str | None = None) -> list[ApprovalRequest]:
         """What waits, oldest first; of one workspace when named."""
@@ -80,15 +118,51 @@ class Approvals:
         """Wait for the answer, or for :meth:`withdraw`. Other requests go on meanwhile."""
         if self.mode == "auto":
             return "allowed"
+        if self._closed:
+            return "restart"
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[request.id] = _Waiting(request, answer, asyncio.current_task())
+        self._tell(request, ServerEvent(self.describe(request), "added"))
+        outcome: Outcome = "withdrawn"  # unless it comes to an answer
         try:
             async with asyncio.timeout(self.timeout_ms / 1000):
-                return await answer
+                outcome = await answer
         except TimeoutError:
-            return "timeout"
+            outcome = "timeout"
         finally:
             del self._waiting[request.id]
+            told = {"id": request.id, "workspaceId": request.workspace_id, "outcome": outcome}
+            self._tell(request, ServerEvent(told, "resolved"))
+        return outcome
+
+    async def follow(self, workspace_id: str | None = None) -> AsyncGenerator[ServerEvent]:
+        """What waits, as it comes and goes; of one workspace when named. Never ends by itself.
+
+        ``list`` {items}: all that waits: at the beginning, and when a follower was too slow to be
+        told each; ``added``: an item; ``resolved`` {id, workspaceId, outcome}: allowed, denied,
+        timeout, withdrawn or restart.
+        """
+        follower = _Follower(workspace_id)
+        self._followers.add(follower)
+        try:
+            while True:
+                follower.news.clear()
+                if follower.behind:
+                    follower.behind = False
+                    items = [self.describe(each) for each in self.list(workspace_id)]
+                    yield ServerEvent({"items": items}, "list")
+                while follower.unsent:
+                    yield follower.unsent.popleft()
+                await follower.news.wait()
+        finally:
+            self._followers.discard(follower)
+
+    def close(self) -> None:
+        """The server stops: deny what waits, and whatever asks from now on."""
+        self._closed = True
+        for each in self._waiting.values():
+            if not each.answer.done():
+                each.answer.set_result("restart")
 
     def reply(self, request_id: str, *, allow: bool) -> None:
         """Answer a waiting request.
@@ -111,3 +185,7 @@ class Approvals:
         for each in self._waiting.values():
             if each.task is task and not each.answer.done():
                 each.answer.set_result("withdrawn")
+
+    def _tell(self, request: ApprovalRequest, event: ServerEvent) -> None:
+        for follower in self._followers:
+            follower.tell(request.workspace_id, event)

@@ -21,7 +21,9 @@ from openwork.server.imports import recover_interrupted
 from openwork.server.metrics import Metrics
 from openwork.server.registry import Registry
 from openwork.server.reload_events import ReloadEvents
+from openwork.server.sse import EventStreams
 from openwork.server.tokens import TokenStore
+from openwork.server.watching import Watching
 
 if TYPE_CHECKING:
     from openwork.server.settings import ServerSettings
@@ -45,9 +47,11 @@ class ServerContext:
     reload_events: ReloadEvents
     gate: Gate
     registry: Registry
+    watching: Watching
     config_store: ConfigStore
     automations: Automations
     hub: Hub
+    event_streams: EventStreams = field(default_factory=EventStreams)
     files: Files = field(default_factory=Files)
     metrics: Metrics = field(default_factory=Metrics)
     bound_port: int = 0
@@ -57,6 +61,11 @@ class ServerContext:
     def uptime_ms(self) -> int:
         """Since the start."""
         return int((time.monotonic() - self.started_at) * 1000)
+
+    def stop(self) -> None:
+        """The server stops: what would wait for ever is answered now."""
+        self.approvals.close()
+        self.event_streams.stop()
 
 
 def build_context(settings: ServerSettings) -> ServerContext:
@@ -85,6 +94,7 @@ def build_context(settings: ServerSettings) -> ServerContext:
         hub=Hub(settings.hub_api_url, settings.hub_raw_url),
         gate=Gate(approvals, audit, reload_events, read_only=settings.read_only),
         registry=registry,
+        watching=Watching(reload_events, registry),
         config_store=ConfigStore(settings.config_path),
         automations=Automations(
             registry,
@@ -95,6 +105,8 @@ def build_context(settings: ServerSettings) -> ServerContext:
         bound_port=settings.port,
     )
     tokens.on_revoke(context.files.sessions.end_of_token)
+    tokens.on_revoke(context.event_streams.cut)
+    registry.on_remove(lambda gone: context.event_streams.cut_workspace(gone.id))
     if not settings.read_only:
         recover_interrupted(settings.data_dir, registry.all())
     return context

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.approvals import ApprovalRequest
@@ -28,6 +28,7 @@ _REFUSALS = {
     "denied": "was denied by the host",
     "timeout": "was not approved in time",
     "withdrawn": "was withdrawn: its caller has left",
+    "restart": "was denied: the server stops",
 }
 
 
@@ -108,7 +109,7 @@ class Gate:
 
         Raises:
             OpenWorkError: ``read_only``, ``forbidden``, or ``write_denied`` with
-                ``details {requestId, reason: denied|timeout|withdrawn}``.
+                ``details {requestId, reason: denied|timeout|withdrawn|restart}``.
         """
         require_writable(read_only=self._read_only and writes)
         require(actor, Scope.COLLABORATOR)
@@ -117,7 +118,7 @@ class Gate:
         await self._approve(actor, workspace, action, change, paths)
         outcome: AuditOutcome = "failed"
         lock = self._locks.setdefault(workspace.id, asyncio.Lock())
-        async with lock:
+        async with lock, self._reload_events.own_change(workspace.id, paths, reload):
             try:
                 yield change
                 outcome = "done"
@@ -125,8 +126,6 @@ class Gate:
                 change.recorded_at_ms = await self._record(
                     actor, workspace, action, change, outcome
                 )
-        if reload is not None:
-            self._reload_events.emit(workspace.id, *reload)
 
     async def _approve(
         self,
@@ -157,7 +156,10 @@ class Gate:
         workspace: Workspace,
         action: str,
         change: Change,
-        outcome: AuditOutcome,
+        outcome: AuditOutcome | Literal["restart"],
     ) -> int:
-        record = AuditRecord(workspace.id, actor, action, change.target, change.summary, outcome)
+        recorded, reason = ("denied", "restart") if outcome == "restart" else (outcome, "")
+        record = AuditRecord(
+            workspace.id, actor, action, change.target, change.summary, recorded, reason
+        )
         return await asyncio.shield(self._audit.append(record))

@@ -1,16 +1,30 @@
-"""Reload events: what changed in a workspace so that its engine should read it again."""
+"""Reload events: what changed in a workspace so that its engine should read it again.
+
+A client's own change through the gate gives one event, and so does a change from outside that the
+watcher finds (see :mod:`openwork.server.watching`). Events are kept in memory; their numbers start
+at the time of the server's start in seconds, so that they grow over restarts too.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from openwork.common.ids import new_id
+from openwork.server.sse import ServerEvent
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
 Reason = Literal["plugins", "skills", "mcp", "config", "agents", "commands"]
 KEPT = 200
+LARGEST_NUMBER_DIGITS = 16
 
 
 @dataclass(frozen=True)
@@ -28,13 +42,32 @@ class ReloadTrigger:
         return {key: value for key, value in fields.items() if value is not None}
 
 
+class OwnChanges(Protocol):
+    """Who looks for changes in the files, and must not report those made through the gate."""
+
+    def own_change(
+        self, workspace_id: str, paths: Sequence[Path], reason: Reason
+    ) -> AbstractAsyncContextManager[None]:
+        """What the block changes in ``paths``, or of ``reason``, is known already."""
+        ...
+
+
 class ReloadEvents:
-    """The last events of one server, numbered from 1."""
+    """The last events of each workspace of one server.
+
+    Attributes:
+        cursor: The number of the latest event of any workspace.
+        watcher: Who finds the changes that are made in the files; None: nobody does.
+    """
 
     def __init__(self) -> None:
         """Nothing has happened."""
-        self._events: deque[dict[str, Any]] = deque(maxlen=KEPT)
-        self.cursor = 0
+        self.cursor = self._first = int(time.time())
+        self.watcher: OwnChanges | None = None
+        self._events: dict[str, deque[dict[str, Any]]] = {}
+        self._dropped: dict[str, int] = {}
+        self._reloaded_at_ms: dict[str, int] = {}
+        self._happened = asyncio.Event()
 
     def emit(self, workspace_id: str, reason: Reason, trigger: ReloadTrigger | None = None) -> None:
         """Record one event: ``{id, seq, workspaceId, reason, trigger?, timestamp}``."""
@@ -44,12 +77,93 @@ class ReloadEvents:
         if trigger is not None:
             event["trigger"] = trigger.to_json()
         event["timestamp"] = time.time_ns() // 1_000_000
-        self._events.append(event)
+        kept = self._events.setdefault(workspace_id, deque(maxlen=KEPT))
+        if len(kept) == KEPT:
+            self._dropped[workspace_id] = kept[0]["seq"]
+        kept.append(event)
+        self._wake()
+
+    @asynccontextmanager
+    async def own_change(
+        self,
+        workspace_id: str,
+        paths: Sequence[Path],
+        reload: tuple[Reason, ReloadTrigger] | None,
+    ) -> AsyncGenerator[None]:
+        """The block changes ``paths`` of a workspace: one event of ``reload`` when it is through.
+
+        The watcher says nothing of it. A block that fails gives no event: what it has changed all
+        the same, the watcher finds.
+        """
+        if reload is None:
+            yield
+            return
+        known = nullcontext()
+        if self.watcher is not None:
+            known = self.watcher.own_change(workspace_id, paths, reload[0])
+        async with known:
+            yield
+        self.emit(workspace_id, *reload)
+
+    def engine_reloaded(self, workspace_id: str, at_ms: int) -> None:
+        """The engine has read the workspace's configuration again."""
+        self._reloaded_at_ms[workspace_id] = at_ms
+        self._wake()
+
+    def last_reload_at_ms(self, workspace_id: str) -> int | None:
+        """When the engine last was told to read again, since this server started."""
+        return self._reloaded_at_ms.get(workspace_id)
 
     def since(self, workspace_id: str, seq: int) -> list[dict[str, Any]]:
-        """The workspace's kept events after number ``seq``, oldest first."""
-        return [
-            event
-            for event in self._events
-            if event["workspaceId"] == workspace_id and event["seq"] > seq
-        ]
+        """The workspace's kept events after number ``seq``, oldest first.
+
+        A number that was not given out yet is from another time: all that is kept comes back.
+        """
+        after = seq if seq <= self.cursor else 0
+        return [event for event in self._events.get(workspace_id, ()) if event["seq"] > after]
+
+    def missed(self, workspace_id: str, seq: int) -> bool:
+        """Whether events after number ``seq`` are gone: too many, or the server was restarted."""
+        if seq == 0:
+            return False
+        oldest = max(self._first, self._dropped.get(workspace_id, 0))
+        return not oldest <= seq <= self.cursor
+
+    async def follow(self, workspace_id: str, seq: int) -> AsyncGenerator[ServerEvent]:
+        """The events after number ``seq`` as they come; never ends by itself.
+
+        Named events beside them: ``missed`` {workspaceId}: events are gone, look at everything
+        again; ``engine.reloaded`` {workspaceId, reloadedAt}: also the last one, at the beginning.
+        """
+        reloaded_at_ms = None
+        yield ServerEvent(id=min(seq, self.cursor))
+        while True:
+            happened = self._happened
+            if self.missed(workspace_id, seq):
+                yield ServerEvent({"workspaceId": workspace_id}, "missed")
+                seq = 0
+            for event in self.since(workspace_id, seq):
+                seq = event["seq"]
+                yield ServerEvent(event, id=seq)
+            seq = seq or self._first
+            if self.last_reload_at_ms(workspace_id) != reloaded_at_ms:
+                reloaded_at_ms = self.last_reload_at_ms(workspace_id)
+                data = {"workspaceId": workspace_id, "reloadedAt": reloaded_at_ms}
+                yield ServerEvent(data, "engine.reloaded")
+            await happened.wait()
+
+    def forget(self, workspace_id: str) -> None:
+        """The workspace is no longer served."""
+        for each in (self._events, self._dropped, self._reloaded_at_ms):
+            each.pop(workspace_id, None)
+
+    def _wake(self) -> None:
+        self._happened.set()
+        self._happened = asyncio.Event()
+
+
+def event_number(text: str) -> int | None:
+    """The number a client sends, None when it is none."""
+    if text.isascii() and text.isdigit() and len(text) <= LARGEST_NUMBER_DIGITS:
+        return int(text)
+    return None

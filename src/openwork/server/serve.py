@@ -17,6 +17,7 @@ from openwork.server.head_limit import HeadLimitedProtocol
 from openwork.server.settings import TABLE
 
 if TYPE_CHECKING:
+    from openwork.server.context import ServerContext
     from openwork.server.settings import ServerSettings
 
 # Open event streams never end by themselves: when the server stops they are cut after this time.
@@ -83,4 +84,17 @@ def run(settings: ServerSettings, *, listen_fd: int | None = None) -> None:
     logger.info("listening on http://%s:%s", settings.host, context.bound_port)
     if not settings.workspaces:
         logger.warning("no workspaces: add --workspace DIR or name them in server.json")
-    uvicorn.Server(config).run(sockets=[listener])
+    _Server(config, context).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """A server that answers what would wait for ever before it waits for its answers."""
+
+    def __init__(self, config: uvicorn.Config, context: ServerContext) -> None:
+        super().__init__(config)
+        self._context = context
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop."""
+        self._context.stop()
+        await super().shutdown(sockets)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from openwork.server.access import HOST, Context, Mount, access, guarded_router
+from openwork.server.access import HOST, Caller, Context, Mount, access, guarded_router
+from openwork.server.sse import DOCUMENTED, EventStream
 from openwork.server.wire import WireModel
 
 router = guarded_router("approvals")
@@ -20,7 +21,15 @@ class ApprovalReply(WireModel):
 @access(HOST)
 async def list_approvals(context: Context, mount: Mount) -> dict[str, Any]:
     """What waits, oldest first; under a mount, of that workspace."""
-    return {"items": [request.to_json() for request in context.approvals.list(mount)]}
+    items = [context.approvals.describe(each) for each in context.approvals.list(mount)]
+    return {"items": items}
+
+
+@router.get("/approvals/stream", response_class=EventStream, responses=DOCUMENTED, status_code=200)
+@access(HOST)
+async def stream_approvals(context: Context, actor: Caller, mount: Mount) -> EventStream:
+    """The same as server-sent events: ``list`` {items} first, then ``added`` and ``resolved``."""
+    return context.event_streams.response(context.approvals.follow(mount), actor, mount or "")
 
 
 @router.post("/approvals/{approval_id}")

@@ -50,4 +50,6 @@ async def reload_engine(context: Context, actor: Caller, workspace: Target) -> d
                 status=502,
                 details=error.details,
             ) from error
-    return {"ok": True, "reloadedAt": time.time_ns() // 1_000_000}
+    reloaded_at_ms = time.time_ns() // 1_000_000
+    context.reload_events.engine_reloaded(workspace.id, reloaded_at_ms)
+    return {"ok": True, "reloadedAt": reloaded_at_ms}
