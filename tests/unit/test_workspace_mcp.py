@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from openwork.common.errors import OpenWorkError
 from openwork.workspace import jsonc, mcp
 from openwork.workspace.paths import WorkspaceRoot
 
-REMOTE = {"type": "remote", "url": "https://mcp.example.com/mcp"}
+REMOTE: dict[str, Any] = {"type": "remote", "url": "https://mcp.example.com/mcp"}
 
 
 @pytest.fixture
@@ -123,8 +124,12 @@ def test_a_file_whose_mcp_is_no_object_is_not_rewritten():
 
 def test_keys_headers_and_environments_are_for_owners():
     canary = "canary-7f3a9c0d1e5b"
-    local = {"type": "local", "command": ["run", "--api-key", canary], "environment": {"X": canary}}
-    remote = {
+    local: dict[str, Any] = {
+        "type": "local",
+        "command": ["run", "--api-key", canary],
+        "environment": {"X": canary},
+    }
+    remote: dict[str, Any] = {
         "type": "remote",
         "url": f"https://host/mcp?token={canary}",
         "headers": {"X-Anything": canary, "Y": "{env:NAME}"},
@@ -134,6 +139,6 @@ def test_keys_headers_and_environments_are_for_owners():
         server = mcp.McpServer("s", fields, "config.project")
         assert canary not in json.dumps(server.to_json(secrets=False))
         assert server.to_json(secrets=True)["config"] == fields
-    hidden = mcp.McpServer("s", remote, "config.project").to_json(secrets=False)["config"]
+    hidden: Any = mcp.McpServer("s", remote, "config.project").to_json(secrets=False)["config"]
     assert hidden["headers"]["Y"] == "{env:NAME}"
     assert hidden["oauth"]["clientId"] == "public"

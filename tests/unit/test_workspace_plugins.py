@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +11,11 @@ from hypothesis import strategies as st
 from openwork.common.errors import OpenWorkError
 from openwork.workspace import jsonc, plugins
 from openwork.workspace.paths import WorkspaceRoot
+
+
+def parsed(text) -> Any:
+    return jsonc.parse(text)
+
 
 TEXT = """{
   // why this one
@@ -50,7 +57,7 @@ def test_adding_a_known_package_changes_nothing_and_a_new_one_keeps_every_commen
     for spec in ("a", "a@2.0.0", "b@9"):
         assert plugins.add(TEXT, spec) == TEXT
     added = plugins.add(TEXT, "@c/d@1")
-    assert jsonc.parse(added) == {
+    assert parsed(added) == {
         "plugin": ["a@1.0.0", ["b", {"key": 1}], "@c/d@1"],
         "model": "x/y",
     }
@@ -62,12 +69,12 @@ def test_removing_takes_every_version_and_what_is_absent_is_fine():
     assert plugins.remove(TEXT, "never-was") == TEXT
     assert plugins.remove('{"plugin": "a@1"}', "never-was") == '{"plugin": "a@1"}'
     left = plugins.remove(plugins.add(TEXT, "c"), "a@77")
-    assert jsonc.parse(left)["plugin"] == [["b", {"key": 1}], "c"]
-    assert jsonc.parse(plugins.remove('{"plugin": "a@1"}', "a"))["plugin"] == []
+    assert parsed(left)["plugin"] == [["b", {"key": 1}], "c"]
+    assert parsed(plugins.remove('{"plugin": "a@1"}', "a"))["plugin"] == []
 
 
 def test_a_single_name_becomes_a_list_and_anything_else_is_told():
-    assert jsonc.parse(plugins.add('{"plugin": "a"}', "b"))["plugin"] == ["a", "b"]
+    assert parsed(plugins.add('{"plugin": "a"}', "b"))["plugin"] == ["a", "b"]
     with pytest.raises(OpenWorkError) as caught:
         plugins.add('{"plugin": {"a": 1}}', "b")
     assert (caught.value.code, caught.value.status) == ("invalid_config", 422)
@@ -80,7 +87,7 @@ def test_adding_twice_is_adding_once_and_removing_undoes_it(present, name):
     text = jsonc.dump({"plugin": list(present), "other": [1]})
     once = plugins.add(text, name)
     assert plugins.add(once, f"{name}@5") == once
-    gone = jsonc.parse(plugins.remove(once, name))
+    gone = parsed(plugins.remove(once, name))
     assert gone == {
         "plugin": [each for each in present if plugins.package_name(each) != name],
         "other": [1],

@@ -19,6 +19,7 @@ def test_every_preset_writes_files_that_can_be_read_again(tmp_path, preset):
         str(each.relative_to(tmp_path)) for each in tmp_path.rglob("*") if each.is_file()
     }
     about = config.read_openwork(root)["workspace"]
+    assert isinstance(about, dict)
     assert (about["name"], about["preset"]) == ("Reports", preset)
     settings = config.read_config(root)
     named = settings.get("default_agent")

@@ -18,7 +18,7 @@ def home(tmp_path):
     return tmp_path / "home"
 
 
-def put(home, slug, workdir, *, scope="s1", name=None, **more):
+def put(home, slug, workdir, *, scope: str | None = "s1", name=None, **more):
     base = home / ".config" / "opencode"
     folder = base / "scheduler" / "scopes" / scope / "jobs" if scope else base / "jobs"
     folder.mkdir(parents=True, exist_ok=True)

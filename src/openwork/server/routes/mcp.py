@@ -7,6 +7,7 @@ from typing import Any
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.any_json import AnyJson
 from openwork.server.config_change import change_config
 from openwork.server.forward import ask_engine, engine_service
 from openwork.server.reload_events import ReloadTrigger
@@ -26,18 +27,18 @@ class NewMcpServer(WireModel):
     config: dict[str, Any] | None = None
 
 
-@router.get("/workspace/{workspace_id}/mcp")
+@router.get("/workspace/{workspace_id}/mcp", response_class=AnyJson)
 @access(CLIENT)
-async def list_mcp(actor: Caller, workspace: Target) -> dict[str, Any]:
+async def list_mcp(actor: Caller, workspace: Target) -> AnyJson:
     """``{items}``: the user's servers, then the workspace's. Only owners see keys and headers."""
     return _listing(actor, workspace)
 
 
-@router.post("/workspace/{workspace_id}/mcp")
+@router.post("/workspace/{workspace_id}/mcp", response_class=AnyJson)
 @access(CHANGE)
 async def add_mcp(
     context: Context, actor: Caller, workspace: Target, body: NewMcpServer
-) -> dict[str, Any]:
+) -> AnyJson:
     """Add a server, or replace the one of that name."""
     fields = body.config
     if fields is None:
@@ -56,11 +57,9 @@ async def add_mcp(
     return _listing(actor, workspace)
 
 
-@router.delete("/workspace/{workspace_id}/mcp/{name}")
+@router.delete("/workspace/{workspace_id}/mcp/{name}", response_class=AnyJson)
 @access(CHANGE)
-async def remove_mcp(
-    context: Context, actor: Caller, workspace: Target, name: str
-) -> dict[str, Any]:
+async def remove_mcp(context: Context, actor: Caller, workspace: Target, name: str) -> AnyJson:
     """Remove a server from the workspace's configuration. One that is not there is fine."""
     mcp.check_name(name)
     await change_config(
@@ -97,6 +96,7 @@ async def sign_out_of_mcp(context: Context, actor: Caller, workspace: Target, na
     return Ok()
 
 
-def _listing(actor: Caller, workspace: Target) -> dict[str, Any]:
+def _listing(actor: Caller, workspace: Target) -> AnyJson:
     secrets = actor.scope >= Scope.OWNER
-    return {"items": [each.to_json(secrets=secrets) for each in mcp.list_mcp(workspace.root)]}
+    found = mcp.list_mcp(workspace.root)
+    return AnyJson({"items": [each.to_json(secrets=secrets) for each in found]})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query
 
 from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.any_json import AnyJson
 from openwork.server.config_change import change_config
 from openwork.server.query import switch
 from openwork.server.reload_events import ReloadTrigger
@@ -23,22 +24,22 @@ class NewPlugin(WireModel):
     spec: str = ""
 
 
-@router.get("/workspace/{workspace_id}/plugins")
+@router.get("/workspace/{workspace_id}/plugins", response_class=AnyJson)
 @access(CLIENT)
 async def list_plugins(
     actor: Caller,
     workspace: Target,
     include_global: Annotated[str, Query(alias="includeGlobal")] = "",
-) -> dict[str, Any]:
+) -> AnyJson:
     """``{items, loadOrder}``: the workspace's plugins; with ``includeGlobal`` the user's too."""
     return _listing(actor, workspace, include_global=switch(include_global, default=False))
 
 
-@router.post("/workspace/{workspace_id}/plugins")
+@router.post("/workspace/{workspace_id}/plugins", response_class=AnyJson)
 @access(CHANGE)
 async def add_plugin(
     context: Context, actor: Caller, workspace: Target, body: NewPlugin
-) -> dict[str, Any]:
+) -> AnyJson:
     """Add one, unless its package is there already, in whatever version."""
     spec = plugins.check_spec(body.spec)
     name = plugins.shown_name(spec)
@@ -54,11 +55,9 @@ async def add_plugin(
     return _listing(actor, workspace)
 
 
-@router.delete("/workspace/{workspace_id}/plugins/{name:path}")
+@router.delete("/workspace/{workspace_id}/plugins/{name:path}", response_class=AnyJson)
 @access(CHANGE)
-async def remove_plugin(
-    context: Context, actor: Caller, workspace: Target, name: str
-) -> dict[str, Any]:
+async def remove_plugin(context: Context, actor: Caller, workspace: Target, name: str) -> AnyJson:
     """Remove every version of a package. One that is not there is fine."""
     plugins.check_spec(name)
     shown = plugins.shown_name(name)
@@ -74,10 +73,8 @@ async def remove_plugin(
     return _listing(actor, workspace)
 
 
-def _listing(actor: Caller, workspace: Target, *, include_global: bool = False) -> dict[str, Any]:
+def _listing(actor: Caller, workspace: Target, *, include_global: bool = False) -> AnyJson:
     found = plugins.list_plugins(workspace.root, include_global=include_global)
     secrets = actor.scope >= Scope.OWNER
-    return {
-        "items": [each.to_json(secrets=secrets) for each in found],
-        "loadOrder": list(plugins.LOAD_ORDER),
-    }
+    items = [each.to_json(secrets=secrets) for each in found]
+    return AnyJson({"items": items, "loadOrder": plugins.LOAD_ORDER})
