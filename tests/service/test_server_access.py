@@ -71,7 +71,7 @@ TABLE = {
     "DELETE /workspace/{workspace_id}/opencode-router/identities/telegram/{name}": "collaborator",
     "GET /workspace/{workspace_id}/opencode-router/identities/slack": "collaborator",
     "POST /workspace/{workspace_id}/opencode-router/identities/slack": "collaborator",
-    "DELETE /workspace/{workspace_id}/opencode-router/identities/slack/{identity_id}": "collaborator",
+    "DELETE /workspace/{workspace_id}/opencode-router/identities/slack/{name}": "collaborator",
     "GET /workspace/{workspace_id}/opencode-router/bindings": "collaborator",
     "POST /workspace/{workspace_id}/opencode-router/bindings": "collaborator",
     "POST /workspace/{workspace_id}/opencode-router/send": "collaborator",
