@@ -136,6 +136,8 @@ def recover(root: WorkspaceRoot, journal: Path) -> bool:
     Raises:
         OpenWorkError: ``file_damaged`` when the journal is not readable; ``undo_failed`` 500.
     """
+    for torn in journal.parent.glob(f".{journal.name}.*.tmp"):  # nothing was changed after it
+        torn.unlink(missing_ok=True)
     noted = read_json_object(journal)
     if noted is None:
         return False
