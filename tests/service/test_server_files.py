@@ -11,6 +11,7 @@ import threading
 
 import pytest
 
+from openwork.common.ids import workspace_id
 from openwork.workspace.batches import MAX_FILE_BYTES, MAX_ITEMS
 from tests.stack import CLIENT_TOKEN, running_server
 
@@ -414,3 +415,22 @@ async def test_a_batch_waits_for_approval_and_is_looked_at_again(tmp_path):
         status, body = await writing
         assert (status, body["code"]) == (404, "file_session_not_found")
         assert not (folder / "c").exists()
+
+
+async def test_a_session_ends_with_its_workspace(server, tmp_path):
+    folder = tmp_path / "other"
+    status, _ = await server.call(
+        "POST",
+        "/workspaces/local",
+        host=True,
+        json={"folderPath": str(folder), "preset": "minimal"},
+    )
+    assert status == 201
+    other = workspace_id(folder)
+    path = f"/workspace/{other}/files/sessions"
+    _, body = await server.call("POST", path, token=CLIENT_TOKEN, json={})
+    session = Session(server, body["session"]["id"])
+    assert (await session.ask("GET", "/catalog/snapshot"))[0] == 200
+    assert (await server.call("DELETE", f"/workspaces/{other}", host=True))[0] == 200
+    status, body = await session.ask("GET", "/catalog/snapshot")
+    assert (status, body["code"]) == (404, "file_session_not_found")

@@ -105,6 +105,7 @@ def build_context(settings: ServerSettings) -> ServerContext:
         bound_port=settings.port,
     )
     tokens.on_revoke(context.files.sessions.end_of_token)
+    registry.on_remove(lambda gone: context.files.forget(gone.id))
     tokens.on_revoke(context.event_streams.cut)
     registry.on_remove(lambda gone: context.event_streams.cut_workspace(gone.id))
     if not settings.read_only:
