@@ -41,7 +41,7 @@ export class PermissionsView {
         ? el("pre", { tabindex: "0" }, el("code", {}, words.what))
         : el("p", { class: "what" }, words.what, words.note && el("span", { class: "quiet" }, ` — ${words.note}`)),
       reason && el("p", { class: "reason" }, el("span", { class: "quiet" }, "The agent says: "), reason),
-      words.diff && el("details", {}, el("summary", {}, "Show the change"), diffView(words.diff)),
+      words.diff && changeView(words.diff),
       ...(this.mayAnswer ? this.#answers(request.id, words) : [ownerMustAnswer()]),
     );
   }
@@ -100,6 +100,11 @@ export class PermissionsView {
 
 function ownerMustAnswer() {
   return el("p", { class: "quiet" }, "The owner of this host must answer. The task goes on afterwards.");
+}
+
+function changeView(diff) {
+  if (!/^@@/m.test(diff)) return el("p", { class: "quiet" }, "The file would stay as it is: there is no difference.");
+  return el("details", {}, el("summary", {}, "Show the change"), diffView(diff));
 }
 
 /** A unified diff, a line each, so that additions and removals can be told apart. */

@@ -1,6 +1,6 @@
 // The list of tasks. On a narrow screen it opens over the conversation.
 import { arrange, byId, el, setText, show } from "./dom.js";
-import { sessionTitle } from "./words.js";
+import { sessionTitle, timeWords } from "./words.js";
 
 export class SessionsView {
   #rows = new Map();
@@ -30,8 +30,9 @@ export class SessionsView {
       const row = this.#row(session.id);
       const note = noteOf(session.id);
       setText(row.title, sessionTitle(session));
-      setText(row.note, note);
-      row.note.className = note === "Working" ? "note busy" : "note";
+      row.title.title = sessionTitle(session);
+      setText(row.note, note || timeWords(session.time.created));
+      row.note.className = note && note !== "Working" ? "note" : "note calm";
       if (session.id === currentId) row.button.setAttribute("aria-current", "true");
       else row.button.removeAttribute("aria-current");
       return row.item;

@@ -105,3 +105,11 @@ export const SCOPES = {
   collaborator: "Collaborator",
   viewer: "Viewer",
 };
+
+/** When something began, as short as it can be understood: the time of today, else the day. */
+export function timeWords(milliseconds, now = new Date()) {
+  const then = new Date(milliseconds);
+  if (then.toDateString() === now.toDateString()) return then.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const sameYear = then.getFullYear() === now.getFullYear();
+  return then.toLocaleDateString([], { day: "numeric", month: "short", year: sameYear ? undefined : "numeric" });
+}
