@@ -44,9 +44,17 @@ def read_file(place: SafePath) -> FileRead | Failure:
     """
     named = {"path": place.relative}
     try:
-        found = place.stat()
-        if found is None or found.kind != "file":
-            return Failure(named, "file_not_found", f"There is no file {place.relative!r}.")
         return FileRead(place.relative, place.read(max_bytes=MAX_FILE_BYTES))
     except OpenWorkError as error:
+        if error.code == "invalid_path" and _is_something_else(place):
+            return Failure(named, "file_not_found", f"{place.relative!r} is not a file.")
         return Failure.of(error, named, _KEPT_CODES, "read_failed")
+
+
+def _is_something_else(place: SafePath) -> bool:
+    """Whether a folder, pipe or the like is there: what clients know as no file."""
+    try:
+        found = place.stat()
+    except OpenWorkError:  # the path itself is what is refused
+        return False
+    return found is not None and found.kind != "file"
