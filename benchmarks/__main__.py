@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from benchmarks import (
     asgi_servers,
+    catalog,
     command,
+    files,
     host_start,
     instructions,
     proxy,
@@ -35,6 +37,8 @@ BENCHMARKS: dict[str, Callable[[Effort], list[Comparison]]] = {
     "server": server_start.measure,
     "proxy": proxy.measure,
     "streams": streams.measure,
+    "catalog": catalog.measure,
+    "files": files.measure,
     "asgi": asgi_servers.measure,
     "instructions": instructions.measure,
 }

@@ -105,6 +105,34 @@ BARS = (
         70,
         "It runs beside an engine all day, also on small machines.",
     ),
+    Bar(
+        "catalog.flat",
+        "at most",
+        1.25,
+        5,
+        "A page costs its entries, not the folder: scrolling stays the same in a large one.",
+    ),
+    Bar(
+        "catalog.first.100000",
+        "at most",
+        0.5,
+        0,
+        "It sees every change, made by whomever, yet must not walk the folder.",
+    ),
+    Bar(
+        "catalog.build.100000",
+        "at most",
+        2,
+        0,
+        "Once a session: sorting and remembering may cost as much again as the walk.",
+    ),
+    Bar(
+        "files.read.4000",
+        "at most",
+        3,
+        15,
+        "A client that syncs a folder sends many of these one after another.",
+    ),
 )
 
 
