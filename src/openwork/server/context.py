@@ -24,6 +24,7 @@ from openwork.server.reload_events import ReloadEvents
 from openwork.server.sse import EventStreams
 from openwork.server.tokens import TokenStore
 from openwork.server.watching import Watching
+from openwork.workspace import skill_install
 
 if TYPE_CHECKING:
     from openwork.server.settings import ServerSettings
@@ -110,4 +111,5 @@ def build_context(settings: ServerSettings) -> ServerContext:
     registry.on_remove(lambda gone: context.event_streams.cut_workspace(gone.id))
     if not settings.read_only:
         recover_interrupted(settings.data_dir, registry.all())
+        skill_install.recover_all(each.root for each in registry.all())
     return context

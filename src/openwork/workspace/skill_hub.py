@@ -243,7 +243,7 @@ def failed(name: str, reason: str) -> OpenWorkError:
 
 def _check_path(name: str, inner: str, file: TreeFile) -> None:
     try:
-        usable = normalize(inner) == inner
+        usable = normalize(f"{name}/{inner}") == f"{name}/{inner}"
     except OpenWorkError as error:
         raise failed(name, error.message) from error
     if not usable:

@@ -6,17 +6,23 @@ needs two renames; a crash between them is mended by ``recover``.
 
 from __future__ import annotations
 
+import logging
 import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from openwork.common.errors import OpenWorkError
 from openwork.workspace import skills
 from openwork.workspace.names import invalid_path
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from openwork.workspace.documents import Action
     from openwork.workspace.paths import SafePath, WorkspaceRoot
     from openwork.workspace.skill_hub import Fetched
+
+logger = logging.getLogger(__name__)
 
 # A name that ``temporary.is_temporary`` hides from clients. In it: ``target``, the path of the
 # skill's folder; ``new``, what it will hold; ``old``, what it held.
@@ -78,6 +84,15 @@ def install(root: WorkspaceRoot, fetched: Fetched, *, overwrite: bool) -> Instal
     finally:
         _settle(staging, folder)
     return Installed(folder, action, len(fetched.files), 0)
+
+
+def recover_all(roots: Iterable[WorkspaceRoot]) -> None:
+    """``recover`` each workspace at the start, when nothing else changes it; log what fails."""
+    for root in roots:
+        try:
+            recover(root)
+        except OpenWorkError as error:
+            logger.error("A skill in %s: %s", root.path, error.message)  # noqa: TRY400  # told
 
 
 def recover(root: WorkspaceRoot) -> None:

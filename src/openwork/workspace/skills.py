@@ -272,7 +272,10 @@ def _files(
     """The ``SKILL.md`` of each skill in ``folder``, or of those whose folder is ``name``."""
     for item in _folders(folder, problems):
         path = item.child(FILE_NAME)
-        if _exists(path, problems):
+        there = _exists(path, problems)
+        if there is None:
+            continue
+        if there:
             if name in {None, item.name}:
                 yield path
             continue
@@ -296,12 +299,13 @@ def _folders(folder: SafePath, problems: list[Problem]) -> list[SafePath]:
     ]
 
 
-def _exists(path: SafePath, problems: list[Problem]) -> bool:
+def _exists(path: SafePath, problems: list[Problem]) -> bool | None:
+    """Whether there is something at ``path``; None, and a problem, when it leads elsewhere."""
     try:
         return path.stat() is not None
     except OpenWorkError as error:
         problems.append(problem_of(path, error))
-        return False
+        return None
 
 
 def _skill(path: SafePath, document: Document, scope: Scope) -> Skill:

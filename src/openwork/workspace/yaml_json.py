@@ -211,11 +211,20 @@ def _members(node: yaml.MappingNode) -> list[tuple[yaml.Node, yaml.Node]]:
 def _key(node: yaml.Node) -> str:
     if not isinstance(node, yaml.ScalarNode) or node.tag != f"{_TAG}str":
         raise _refusal(node, "a key must be text; put it in quotes")
-    return cast("str", node.value)
+    return _text(node)
+
+
+def _text(node: yaml.ScalarNode) -> str:
+    """The scalar's text; escapes can spell a character as a pair of halves, or one half alone."""
+    text = cast("str", node.value)
+    try:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    except UnicodeDecodeError as error:
+        raise _refusal(node, "half a surrogate pair") from error
 
 
 def _scalar(node: yaml.ScalarNode) -> JsonValue:
-    text = cast("str", node.value)
+    text = _text(node)
     match node.tag.removeprefix(_TAG):
         case "str" | "timestamp":
             return text
