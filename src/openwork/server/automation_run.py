@@ -1,4 +1,7 @@
-"""One run in the engine: a session, a prompt, and its events until it is over."""
+"""One run in the engine: a session, a prompt, and its events until it is over.
+
+Loads aiohttp (15 MB): imported when the first run begins.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from openwork.common.errors import OpenWorkError
 from openwork.common.headers import basic_auth
+from openwork.engine.client import EngineClient
 from openwork.engine.describe import describe_permission
+from openwork.engine.events import events
 from openwork.engine.models import RECONNECTED, PermissionRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from openwork.engine.client import EngineClient
     from openwork.engine.models import Event, Message
     from openwork.server.settings import EngineAddress
 
@@ -24,10 +28,11 @@ if TYPE_CHECKING:
 ENGINE_WAIT_S = 20.0
 ENGINE_PAUSE_S = 0.5
 CONNECT_TIMEOUT_S = 15.0
-ABORT_TIMEOUT_S = 2.0
+ABORT_TIMEOUT_S = 3.0
+ABORT_PAUSE_S = 0.1
 _ASKS = frozenset({"permission.asked", "question.asked"})
 _ANSWERS = frozenset({"permission.replied", "question.replied", "question.rejected"})
-INTERRUPTED = "The engine was restarted in the middle of the run."
+UNFINISHED = "It ended without an answer: it was stopped, or the engine was restarted."
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +96,7 @@ async def perform(
                 return await run.follow()
         except TimeoutError:
             await abort(client, run.session_id)
-            told = f"It was stopped after {timeout_s / 60:g} minutes."
+            told = f"It was stopped after {timeout_s:g} s, the longest a run may take."
             if run.waiting:
                 told += f" Nobody had answered: {', '.join(run.waiting.values())}."
             return Result("timeout", told)
@@ -102,19 +107,26 @@ async def perform(
 
 def open_engine(engine: EngineAddress) -> EngineClient:
     """A client to be opened with ``async with``."""
-    from openwork.engine.client import EngineClient  # noqa: PLC0415  # loads aiohttp: 15 MB
-
     headers = {"Authorization": basic_auth(engine.username, engine.password)}
     return EngineClient(engine.base_url, headers=headers, directory=engine.directory)
 
 
 async def abort(client: EngineClient, session_id: str) -> None:
-    """Stop a session; when the engine does not answer, there is nothing left to stop."""
+    """Stop a session for good, as far as the engine can be reached.
+
+    A prompt that was taken a moment ago begins late, and would outlive one request to stop: it is
+    asked until the session was found idle twice.
+    """
+    found_idle = 0
     try:
         async with asyncio.timeout(ABORT_TIMEOUT_S):
-            await client.abort(session_id)
+            while found_idle < 2:
+                await client.abort(session_id)
+                await asyncio.sleep(ABORT_PAUSE_S)
+                busy = session_id in await client.session_statuses()
+                found_idle = 0 if busy else found_idle + 1
     except (OpenWorkError, TimeoutError) as error:
-        logger.warning("cannot stop session %s: %s", session_id, error or "no answer")
+        logger.warning("cannot stop session %s: %s", session_id, error or "it goes on")
 
 
 async def _wait_for(client: EngineClient) -> None:
@@ -154,8 +166,6 @@ class EngineRun:
         Raises:
             OpenWorkError: As the engine's client.
         """
-        from openwork.engine.events import events  # noqa: PLC0415  # loads aiohttp
-
         async with aclosing(events(self.client)) as stream:
             event = await self._first(stream)
             while (result := await self._handle(event)) is None:
@@ -189,10 +199,17 @@ class EngineRun:
         elif _session_of(properties) == self.session_id:
             self._note_error(event.type, properties)
             if event.type == "session.idle":
-                return self._ended()
+                return await self._ended()
         return None
 
-    def _ended(self) -> Result:
+    async def _ended(self) -> Result:
+        """What became of it. A session that is stopped early goes idle without a word."""
+        messages = await self.client.messages(self.session_id)
+        for message in messages:
+            if message.info.error:
+                self._error = _error_text(message.info.error)
+        if self._error is None and not (messages and _is_whole(messages[-1])):
+            self._error = UNFINISHED
         return Result("done") if self._error is None else Result("failed", self._error)
 
     def _note_error(self, kind: str, properties: dict[str, Any]) -> None:
@@ -230,13 +247,7 @@ class EngineRun:
             for each in await self.client.permissions():
                 await self._asked("permission.asked", each.model_dump(by_alias=True))
             return None
-        messages = await self.client.messages(self.session_id)
-        for message in messages:
-            if message.info.error:
-                self._error = _error_text(message.info.error)
-        if self._error is None and not (messages and _is_whole(messages[-1])):
-            self._error = INTERRUPTED
-        return self._ended()
+        return await self._ended()
 
 
 def _session_of(properties: dict[str, Any]) -> str | None:

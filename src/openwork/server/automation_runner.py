@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from openwork.common.errors import OpenWorkError
 from openwork.common.ids import new_id
-from openwork.server.automation_run import abort, open_engine, perform
 from openwork.server.automation_state import Running
 from openwork.workspace import automation_log
 from openwork.workspace.automation_log import LogEntry
@@ -189,6 +188,8 @@ class AutomationRunner:
             raise OpenWorkError(
                 "opencode_unconfigured", "This workspace has no engine.", status=400
             )
+        from openwork.server.automation_run import perform  # noqa: PLC0415  # loads aiohttp
+
         return await perform(
             workspace.engine,
             f"Automation: {automation.name}",
@@ -203,6 +204,8 @@ class AutomationRunner:
         if running is None:
             return
         if running.session_id is not None and engine is not None:
+            from openwork.server.automation_run import abort, open_engine  # noqa: PLC0415
+
             async with open_engine(engine) as client:
                 await abort(client, running.session_id)
         told = CRASHED.format(self._local(running.started).isoformat(timespec="seconds"))
