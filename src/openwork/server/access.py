@@ -23,6 +23,7 @@ from openwork.server.gate import require_writable
 from openwork.server.middleware.request_log import name_route
 from openwork.server.registry import Workspace
 from openwork.server.scope import Scope
+from openwork.server.wire import ErrorBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 DEFAULT_BODY_LIMIT_BYTES = 1_000_000
+FAILURES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorBody, "description": "Refused: the code says why."},
+    "5XX": {"model": ErrorBody, "description": "This server, or what it depends on, failed."},
+}
 
 
 @dataclass(frozen=True)
@@ -88,6 +93,7 @@ class GuardedRoute(APIRoute):
                 schemes.insert(0, {"hostToken": []})
             extra: dict[str, Any] = options.get("openapi_extra") or {}
             options["openapi_extra"] = {**extra, "security": schemes, "x-scope": rule.least.wire}
+        options["responses"] = {**FAILURES, **(options.get("responses") or {})}
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
