@@ -9,7 +9,7 @@ import stat
 import pytest
 from yarl import URL
 
-from tests.service.fake_github import fake_github
+from tests.fake_github import fake_github
 from tests.stack import CLIENT_TOKEN, HOST_TOKEN, running_server
 from tests.until import until
 

@@ -10,7 +10,7 @@ from openwork.common.errors import OpenWorkError, UsageError
 from openwork.server import github, settings
 from openwork.server.github import Hub
 from openwork.workspace.skill_hub import Repository
-from tests.service.fake_github import FakeGitHub, fake_github
+from tests.fake_github import FakeGitHub, fake_github
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator

@@ -84,6 +84,7 @@ ACCEPTED = [
     "---\npermission: ask\n---\nB", "---\nhidden: true\ndisable: false\n---\nB",
     "---\npermission:\n  edit: deny\n  other: ask\n  bash:\n    'git *': allow\n---\nB",
     "---\nname: x\n---\nB", "---\nfoo: {a: 1}\nbar: null\nprompt: 3\n---\nB",
+    "---\ndescription: Use it: now # c\n---\nB",
     "---\nvariant: high\noptions: {}\n---\nB", "---\ndescription: '2024-01-31'\n---\nB",
 ]  # fmt: skip
 REFUSED = [

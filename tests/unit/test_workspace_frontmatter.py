@@ -92,7 +92,6 @@ class TestReading:
         ("text", "line", "column"),
         [
             ("---\na: 1\nb: [1\n---\n", 4, 1),
-            ("---\na: b: c\n---\n", 2, 5),
             ("---\na: 1\na: 2\n---\n", 3, 1),
             ("---\na: *x\n---\n", 2, 4),
             ("---\na: &x [1]\nb: *x\n---\n", 3, 4),
@@ -203,3 +202,29 @@ class TestRoundTrips:
         expected.update(changes)
         assert same(again.fields, expected)
         assert edited.text.endswith(body)
+
+
+class TestLooseColons:
+    """``key: text: more`` is no YAML, but the engine reads it, and people write it."""
+
+    LOOSE = '---\n# mine\nname: it\ndescription: Use it: "now" \nwhen: a: b # c\n---\nBody\n'
+
+    def test_it_is_read_as_the_engine_reads_it_and_kept_as_it_is(self):
+        document = parse(self.LOOSE, name="a.md")
+        assert document.fields == {
+            "name": "it", "description": 'Use it: "now"', "when": "a: b # c"
+        }  # fmt: skip
+        assert document.text == self.LOOSE
+        assert document.with_fields({"name": "it"}).text == self.LOOSE
+
+    def test_an_edit_puts_it_right_and_keeps_the_comments(self):
+        edited = parse(self.LOOSE, name="a.md").with_fields({"name": "other"})
+        assert edited.text.startswith('---\n# mine\nname: other\ndescription: "Use it: \\"now')
+        assert yaml.safe_load(edited.front) == dict(edited.fields)
+
+    @pytest.mark.parametrize("line", ["a: [b: c: d", "a: b: c\nx: [", "a: b: c\na: d", "- a: b: c"])
+    def test_what_is_wrong_otherwise_stays_refused(self, line):
+        assert refusal_of(f"---\n{line}\n---\n").code == "invalid_frontmatter"
+
+    def test_long_lines_of_colons_take_no_time(self):
+        assert refusal_of(f"---\na: {':' * 60_000}{' ' * 5_000}\n'\n---\n")

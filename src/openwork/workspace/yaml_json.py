@@ -6,7 +6,9 @@ Apart from ``frontmatter`` because PyYAML takes a server's start 15 ms and is ne
 
 from __future__ import annotations
 
+import json
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
 import yaml
@@ -23,6 +25,11 @@ _NEEDS_ESCAPES = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]")
 _TAG = "tag:yaml.org,2002:"
 _NUMBER = re.compile(
     r"[-+]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?|0o[0-7]+|0x[0-9a-fA-F]+"
+)
+_LOOSE_LINE = re.compile(
+    r"^(?P<key>[A-Za-z_][A-Za-z0-9_-]*[ \t]*:[ \t]+)(?P<value>[^\s\"'|>\[{#][^\r\n]*:[^\r\n]*?)"
+    r"(?=[ \t]*\r?$)",
+    re.MULTILINE,
 )
 _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt \t].*)?\Z")
 
@@ -94,7 +101,7 @@ def parse(text: str) -> dict[str, JsonValue]:
         YamlError: It is no YAML, no mapping, too deep, repeats a key, or holds tags or aliases.
     """
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        node = _compose(text)[1]
         if node is None:
             return {}
         value = _value(node, 0)
@@ -118,7 +125,7 @@ def dates(text: str) -> list[str]:
 
     The engine is one of them, and refuses a date where it wants text.
     """
-    node = yaml.compose(text, Loader=_Loader)
+    node = _compose(text)[1]
     members = _members(node) if isinstance(node, yaml.MappingNode) else []
     return [
         _key(key)
@@ -136,7 +143,7 @@ def edit(
 
     The outcome is to be parsed again: a style that spans cannot serve, such as ``{a: 1}``, breaks.
     """
-    node = yaml.compose(front, Loader=_Loader)
+    front, node = _compose(front)
     members = _members(node) if isinstance(node, yaml.MappingNode) else []
     spans = {_key(key): (key.start_mark.index, _end(front, key, value)) for key, value in members}
     margin = " " * members[0][0].start_mark.column if members else ""
@@ -212,6 +219,23 @@ def _key(node: yaml.Node) -> str:
     if not isinstance(node, yaml.ScalarNode) or node.tag != f"{_TAG}str":
         raise _refusal(node, "a key must be text; put it in quotes")
     return _text(node)
+
+
+def _compose(text: str) -> tuple[str, yaml.Node | None]:
+    """The tree of ``text``; when that is no YAML, of it with quotes around values with a colon.
+
+    People write ``description: Use it so: …``, which is no YAML; the engine reads it like this too.
+    The text that the tree belongs to comes first.
+    """
+    try:
+        return text, yaml.compose(text, Loader=_Loader)
+    except yaml.MarkedYAMLError:
+        quoted = _LOOSE_LINE.sub(
+            lambda match: match["key"] + json.dumps(match["value"], ensure_ascii=False), text
+        )
+        with suppress(yaml.YAMLError):
+            return quoted, yaml.compose(quoted, Loader=_Loader)
+        raise
 
 
 def _text(node: yaml.ScalarNode) -> str:
