@@ -153,6 +153,8 @@ class TestSetting:
             ('{"a":1,}', ["b"], 2, '{"a":1, "b": 2,}'),
             ('{"a": {}}', ["a", "b"], 1, '{"a": {"b": 1}}'),
             ("{ // c\n}", ["a"], 1, '{ // c\n  "a": 1\n}'),
+            ("{ // c\n}", [], {"a": 1}, '{ // c\n  "a": 1\n}'),
+            ('{"a": {/* c */}}', ["a"], {"b": 1}, '{"a": {/* c */ "b": 1}}'),
             (
                 '{\n\t"a": 1 // c\n}',
                 ["b"],
@@ -385,7 +387,7 @@ class TestAnyEdit:
         wanted = {**kept, "new": data.draw(values), "newer": 1}
         edited = set_value(text, [], wanted)
         assert dump(parse(edited)) == dump(wanted)
-        if kept:
+        if kept or not before:
             tree = parse_tree(text)
             spans = [node_at(tree, (key,)) for key in gone]
             inside = [comment for span in spans for comment in comments(text[slice(*span)])]

@@ -163,7 +163,16 @@ def _plan_commands(root: WorkspaceRoot, bundle: Bundle, mode: Mode) -> Iterator[
             if error.code in {"invalid_command_name", "invalid_command_template"}:
                 error.code = "invalid_command"
             raise
-        yield _item("command", _write(planned.path, planned.data), mode)
+        change = _write(planned.path, planned.data)
+        if change.old is not None and _means_the_same(change.old.data, planned.data):
+            change = FileChange(planned.path, change.old, change.old.data)
+        yield _item("command", change, mode)
+
+
+def _means_the_same(old: bytes, new: bytes) -> bool:
+    """Whether two commands differ only in how they are written."""
+    before, after = (frontmatter.parse_bytes(each, name="command") for each in (old, new))
+    return before.fields == after.fields and before.body.strip() == after.body.strip()
 
 
 def _plan_files(root: WorkspaceRoot, bundle: Bundle, mode: Mode) -> Iterator[PlannedChange]:
@@ -178,8 +187,8 @@ def _place_of(root: WorkspaceRoot, relative: str) -> SafePath:
     parts = relative.split("/")
     if tuple(parts[:2]) != SKILLS_FOLDER:
         return root.at(relative)
-    folder = skills.folder_of(root, parts[2])
-    return root.at(relative) if folder is None else folder.child(*parts[3:])
+    found = next(iter(skills.find(root, parts[2])), None)
+    return root.at(relative) if found is None else found.parent.child(*parts[3:])
 
 
 def _check_agent(file: PortableFile) -> None:

@@ -248,7 +248,8 @@ class _Writer:
         """Member by member, unless keys repeat or their order changes: order can carry meaning."""
         old = [child.key for child in node.children]
         kept = [key for key in old if key in value]
-        if not kept or len(set(old)) != len(old) or list(value)[: len(kept)] != kept:
+        nothing_stays = bool(old) and not kept
+        if nothing_stays or len(set(old)) != len(old) or list(value)[: len(kept)] != kept:
             return None
         inside = self.is_inline(node, inline=inline)
         doomed = {index for index, key in enumerate(old) if key not in value}
