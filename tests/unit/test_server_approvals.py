@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from openwork.common.errors import OpenWorkError
+from openwork.server import approvals as module
 from openwork.server.approvals import ApprovalRequest, Approvals
 from openwork.server.auth import Actor
 from openwork.server.scope import Scope
@@ -84,3 +85,69 @@ def test_what_the_host_sees():
     assert set(body) == {
         "id", "workspaceId", "action", "summary", "paths", "createdAt", "actor",
     }  # fmt: skip
+
+
+async def follow(approvals, events, workspace=None):
+    async for event in approvals.follow(workspace):
+        events.append((event.event, event.data))
+
+
+async def test_who_follows_sees_what_comes_and_what_became_of_it():
+    approvals = Approvals("manual", 10_000)
+    first = request("ws_a")
+    waits = asyncio.create_task(approvals.ask(first))
+    await waiting(approvals)
+    seen, other = [], []
+    followers = [asyncio.create_task(follow(approvals, seen)),
+                 asyncio.create_task(follow(approvals, other, "ws_b"))]  # fmt: skip
+    await until(lambda: seen and other)
+    assert [each["id"] for each in seen[0][1]["items"]] == [first.id]
+    second = request("ws_b")
+    more = asyncio.create_task(approvals.ask(second))
+    await waiting(approvals, 2)
+    approvals.reply(first.id, allow=False)
+    more.cancel()
+    await until(lambda: len(seen) == 4 and len(other) == 3)
+    assert [name for name, _ in seen] == ["list", "added", "resolved", "resolved"]
+    assert {each["outcome"] for name, each in seen if name == "resolved"} == {"denied", "withdrawn"}
+    assert [name for name, _ in other] == ["list", "added", "resolved"]
+    assert await waits == "denied"
+    for each in followers:
+        each.cancel()
+    await asyncio.wait([*followers, more])
+    assert not approvals._followers
+
+
+async def test_a_slow_follower_is_told_the_whole_list_instead(monkeypatch):
+    monkeypatch.setattr(module, "MOST_UNSENT", 3)
+    approvals = Approvals("manual", 10_000)
+    stream = approvals.follow()
+    assert (await anext(stream)).event == "list"
+    following = asyncio.create_task(anext(stream))
+    tasks = [asyncio.create_task(approvals.ask(request())) for _ in range(6)]
+    await waiting(approvals, 6)
+    events = [await following]
+    while events[-1].event != "list":
+        events.append(await anext(stream))
+    assert isinstance(events[-1].data, dict)
+    assert len(events[-1].data["items"]) == 6
+    await stream.aclose()
+    approvals.close()
+    assert await asyncio.gather(*tasks) == ["restart"] * 6
+
+
+async def test_a_stop_denies_what_waits_and_what_comes_later():
+    approvals = Approvals("manual", 10_000)
+    task = asyncio.create_task(approvals.ask(request()))
+    await waiting(approvals)
+    approvals.close()
+    assert await task == "restart"
+    assert await approvals.ask(request()) == "restart"
+
+
+def test_the_host_sees_how_long_it_waits():
+    approvals = Approvals("manual", 5_000)
+    asked = request()
+    body = approvals.describe(asked)
+    assert body["expiresAt"] == asked.created_at_ms + 5_000
+    assert body["waitingMs"] >= 0

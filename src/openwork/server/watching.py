@@ -67,6 +67,13 @@ class _Watched:
     windows: dict[Reason, asyncio.TimerHandle] = field(default_factory=dict[Any, Any])
     told_of_limits: bool = False
 
+    def forget_windows(self) -> None:
+        """Nothing more is told of it."""
+        for timer in self.windows.values():
+            timer.cancel()
+        self.windows.clear()
+        self.pending.clear()
+
 
 class Watching:
     """Watches the served workspaces, from :meth:`start` to :meth:`close`.
@@ -100,8 +107,8 @@ class Watching:
         if self._task is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._task, CLOSE_S)
-        for workspace_id in list(self._watched):
-            self.unwatch(workspace_id)
+        for each in self._watched.values():
+            each.forget_windows()
 
     def watch(self, workspace: Workspace) -> None:
         """Watch a workspace from now on; one that is watched stays so."""
@@ -113,8 +120,7 @@ class Watching:
         """The workspace is no longer served."""
         found = self._watched.pop(workspace_id, None)
         if found is not None:
-            for timer in found.windows.values():
-                timer.cancel()
+            found.forget_windows()
             self._events.forget(workspace_id)
             self._renew.set()
 
@@ -149,7 +155,13 @@ class Watching:
         while not self._closing:
             try:
                 await self._watch_once()
-            except Exception as error:  # noqa: BLE001  # the watch's own type of error is private
+            except PermissionError:  # a folder was closed to us since it was looked at
+                await asyncio.sleep(POLL_S)
+            except Exception as error:  # the watch's own type of error is private
+                if self._polling:
+                    logger.exception("cannot look at the workspaces' files")
+                    await asyncio.sleep(POLL_S)
+                    continue
                 self._polling = True
                 logger.warning(
                     "cannot watch the workspaces' files (%s): looking every %g s instead. On Linux "
@@ -178,7 +190,7 @@ class Watching:
             rust_timeout=LOOK_ROUND_MS,
             yield_on_timeout=True,
             stop_event=self._renew,
-            ignore_permission_denied=True,
+            ignore_permission_denied=False,  # True would hide that the limit is reached, too
         )
         # The watch stands when the first step of this task is over.
         following = asyncio.create_task(_next(changes))

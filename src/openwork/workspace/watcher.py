@@ -223,11 +223,11 @@ class _Scan:
                 yield entry.path
 
     def _watch(self, folder: SafePath) -> Path | None:
-        """The folder's real path, None when it is none, is outside, or is one too many."""
+        """The folder's real path; None: no folder, outside, closed to us, or one too many."""
         real = Path(os.path.realpath(folder.absolute))
         if real in self._folders:
             return real
-        if not _is_dir(folder):
+        if not _is_dir(folder) or not os.access(real, os.R_OK | os.X_OK):
             return None
         if len(self._folders) >= MOST_FOLDERS:
             self._complete = False
