@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from benchmarks.figures import Comparison, Effort, alternate
-from benchmarks.files import file_client, median_ms
+from benchmarks.files import REPEATS, file_client, median_ms
 from openwork.workspace.catalog import Catalog, CatalogQuery
 from openwork.workspace.paths import WorkspaceRoot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from benchmarks.files import FileClient
 
 COUNTS = (1_000, 10_000, 100_000)
 QUICK_COUNTS = (1_000, 10_000)
@@ -31,39 +33,43 @@ def measure(effort: Effort) -> list[Comparison]:
     with tempfile.TemporaryDirectory(prefix="openwork-benchmark-") as folder:
         for count in counts:
             found += _one_size(effort, Path(folder) / str(count), count)
-    middle = {each.id: each.ours for each in found}
-    small, large = (middle[f"catalog.page.{count}"] for count in counts[-2:])
-    title = f"a page of {PAGE:,} at {counts[-1]:,} files"
-    return [
-        *found,
-        Comparison("catalog.flat", title, "ms", f"the same at {counts[-2]:,} files", small, large),
-    ]
+        found.append(_flat(effort, Path(folder), counts[-2], counts[-1]))
+    return found
+
+
+def _flat(effort: Effort, base: Path, small: int, large: int) -> Comparison:
+    with file_client(base / str(small)) as few, file_client(base / str(large)) as many:
+        sides = alternate(
+            effort.rounds * REPEATS, lambda: _middle_ms(few, small), lambda: _middle_ms(many, large)
+        )
+    title, beside = f"a page of {PAGE:,} at {large:,} files", f"the same at {small:,} files"
+    return Comparison("catalog.flat", title, "ms", beside, *sides)
+
+
+def _page(client: FileClient, count: int, after: str = "") -> None:
+    query = f"includeDirs=false&limit={PAGE}&after={quote(after)}"
+    body = client.ask("GET", f"{client.session}/catalog/snapshot?{query}")
+    assert len(body["items"]) == min(count, PAGE), len(body["items"])
+
+
+def _middle_ms(client: FileClient, count: int) -> float:
+    _page(client, count)  # a client comes from the page before
+    after = _path(count // 2 - 1) if count > PAGE else ""
+    return median_ms(lambda: _page(client, count, after), 3)
 
 
 def _one_size(effort: Effort, base: Path, count: int) -> list[Comparison]:
     workspace = base / "workspace"
     _lay_out(workspace, count)
     with file_client(base) as client:
-        snapshot = f"{client.session}/catalog/snapshot?includeDirs=false&limit={PAGE}"
-        whole = Catalog(WorkspaceRoot(workspace)).page(CatalogQuery(limit=1))
-        after = quote(_path(count // 2 - 1)) if count > PAGE else ""
-        expected = min(count, PAGE)
-
-        def page(query: str) -> None:
-            body = client.ask("GET", snapshot + query)
-            assert len(body["items"]) == expected, (len(body["items"]), whole.total)
-
-        def middle() -> float:
-            page("")  # a client comes from the page before
-            return median_ms(lambda: page(f"&after={after}"), 3)
 
         def built() -> None:
             Catalog(WorkspaceRoot(workspace)).page(CatalogQuery(limit=PAGE, include_dirs=False))
 
         measures: list[Callable[[], float]] = [
             lambda: median_ms(lambda: _walked_page(workspace), 1),
-            middle,
-            lambda: median_ms(lambda: page(""), 3),
+            lambda: _middle_ms(client, count),
+            lambda: median_ms(lambda: _page(client, count), 3),
             lambda: median_ms(built, 1),
         ]
         walked, pages, firsts, builds = alternate(effort.rounds, *measures)

@@ -189,6 +189,14 @@ def test_a_folder_replaced_by_a_link_that_leads_out_shows_nothing(tmp_path):
     assert everything(index) == []
 
 
+def test_an_index_that_was_cleared_is_built_anew_not_shown_as_empty(tmp_path):
+    (tmp_path / "a").touch()
+    index = CatalogIndex(WorkspaceRoot(tmp_path))
+    index.validate()
+    index.clear()
+    assert everything(index) == ["a"]
+
+
 def test_names_that_no_client_can_send_are_left_out(tmp_path):
     (tmp_path / os.fsdecode(b"\xff")).touch()
     (tmp_path / "good").touch()

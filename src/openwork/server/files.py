@@ -61,7 +61,7 @@ class Files:
     async def tidy(self) -> None:
         """Free the catalogs of workspaces that have no session any more."""
         in_use = self.sessions.workspaces()
-        for workspace_id, files in self._by_workspace.items():
+        for workspace_id, files in list(self._by_workspace.items()):
             if workspace_id not in in_use:
                 await asyncio.to_thread(files.catalog.forget)
 

@@ -119,8 +119,13 @@ class CatalogIndex:
             after: Any text; empty for the beginning.
             limit: How many at most.
             folders: False leaves folders out.
+
+        Raises:
+            OpenWorkError: As ``validate``, when the index has to be built.
         """
         with self._lock:
+            if not self._stamps:  # cleared since it was validated: nothing is not what is there
+                self.validate()
             spans = _spans(self._paths, prefix, after)
             total = sum(map(len, spans))
             if not folders:

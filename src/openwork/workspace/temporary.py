@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def is_temporary(name: str) -> bool:
     """Whether ``name``, without folders, is that of a half-written file."""
-    return name.startswith(".openwork-") and name.endswith(".tmp")
+    plain = name.lower()  # some file systems take either case for the same file
+    return plain.startswith(".openwork-") and plain.endswith(".tmp")
 
 
 def refuse_temporary(place: SafePath) -> SafePath:
