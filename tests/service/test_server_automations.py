@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 from click.testing import CliRunner
@@ -18,7 +19,7 @@ from openwork.common.ids import workspace_id
 from openwork.demo.layout import lay_out
 from openwork.demo.provider import ScriptedProvider
 from openwork.workspace.automation_log import parse_lines
-from tests.stack import CLIENT_TOKEN, PROVIDER_KEY, running_engine, running_server
+from tests.stack import CLIENT_TOKEN, HOST_TOKEN, PROVIDER_KEY, running_engine, running_server
 
 WAIT_S = 30.0
 HOURLY = {"kind": "interval", "seconds": 3600}
@@ -316,28 +317,49 @@ async def test_the_routes_answer_as_existing_clients_know_them(site):
         assert await automations.call("GET") == before
 
 
+async def openwork(env, *arguments, ok=True):
+    """What an ``openwork automations`` command prints; the hint of its error when not ``ok``."""
+    command = ["automations", *arguments]
+    done = await asyncio.to_thread(CliRunner().invoke, build(), command, env=env)
+    assert (done.exception is None) is ok, (done.output, done.exception)
+    return done.output if done.exception is None else str(getattr(done.exception, "hint", ""))
+
+
+async def test_whoever_holds_the_host_token_allows_the_change_by_making_it(site):
+    place = site.place("manual")
+    async with running_server(*place, env={"OPENWORK_APPROVAL_MODE": "manual"}) as server:
+        env = {"OPENWORK_URL": server.base, "OPENWORK_TOKEN": CLIENT_TOKEN}
+        add = ("add", "Job", COUNT, "--daily", "08:30")
+        said = await openwork(env | {"OPENWORK_HOST_TOKEN": HOST_TOKEN}, *add)
+        assert said.startswith("Saved job: every day at 08:30")
+        deleting = asyncio.create_task(openwork(env, "delete", "job", ok=False))
+        async with asyncio.timeout(WAIT_S):
+            items = []
+            while not items:
+                _, waiting = await server.call("GET", "/approvals", host=True)
+                items = waiting["items"]
+        assert items[0]["summary"] == "Delete the automation 'Job'"
+        await server.call("POST", f"/approvals/{items[0]['id']}", host=True, json={"reply": "deny"})
+        assert "approvals" in await deleting
+
+
 async def test_the_command_line_adds_lists_runs_shows_and_deletes(shared):
     automations = shared.named("count-it")
 
     env = {"OPENWORK_URL": shared.server.base, "OPENWORK_TOKEN": CLIENT_TOKEN}
 
-    async def openwork(*arguments, ok=True):
-        command = ["automations", *arguments]
-        done = await asyncio.to_thread(CliRunner().invoke, build(), command, env=env)
-        assert (done.exception is None) is ok, done.output
-        return done.output if done.exception is None else str(getattr(done.exception, "hint", ""))
-
-    said = await openwork("add", "Count it", COUNT, "--weekly", "mon", "09:00")
+    run = partial(openwork, env)
+    said = await run("add", "Count it", COUNT, "--weekly", "mon", "09:00")
     assert said.startswith("Saved count-it: every Monday at 09:00, next Mon 20")
-    assert "--replace" in await openwork("add", "Count it", COUNT, "--every", "2h", ok=False)
-    replaced = await openwork("add", "Count it", COUNT, "--every", "2h", "--replace", "--json")
+    assert "--replace" in await run("add", "Count it", COUNT, "--every", "2h", ok=False)
+    replaced = await run("add", "Count it", COUNT, "--every", "2h", "--replace", "--json")
     assert json.loads(replaced)["schedule"] == {"kind": "interval", "seconds": 7200}
-    assert "Started count-it in session ses_" in await openwork("run", "count IT")
+    assert "Started count-it in session ses_" in await run("run", "count IT")
     await automations.logged("done")
-    assert "  done  " in await openwork("logs", "count-it")
-    listed = await openwork("list")
+    assert "  done  " in await run("logs", "count-it")
+    listed = await run("list")
     assert "every 2 h, next " in listed
     assert "last done" in listed
-    assert await openwork("delete", "count-it") == "Deleted count-it (Count it).\n"
-    assert "openwork automations list" in await openwork("delete", "count-it", ok=False)
-    assert "count-it" in await openwork("logs")
+    assert await run("delete", "count-it") == "Deleted count-it (Count it).\n"
+    assert "openwork automations list" in await run("delete", "count-it", ok=False)
+    assert "count-it" in await run("logs")

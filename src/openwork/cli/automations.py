@@ -2,38 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from openwork.cli import automation_words as words
-from openwork.cli.target import find_target
-from openwork.common.errors import OpenWorkError, UsageError
+from openwork.cli.automation_host import Where, ask
+from openwork.common.errors import OpenWorkError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Coroutine
+    from collections.abc import Callable
 
-    from openwork.orchestrator.server_api import ServerApi
+    from openwork.cli.automation_host import AutomationsHost
 
-# A change may wait for the host's approval as long as the host's settings say.
-CHANGE_TIMEOUT_S = 25 * 3600.0
 RUN_TIMEOUT_S = 60.0
-TELL_OF_APPROVAL_AFTER_S = 3.0
-
-
-@dataclass(frozen=True)
-class _Where:
-    """Which host, and how to print."""
-
-    url: str | None
-    token: str | None
-    data_dir: str | None
-    workspace: str | None
-    as_json: bool
 
 
 def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,12 +56,12 @@ def automations() -> None:
 @_host_options
 def list_command(**options: Any) -> int:  # noqa: ANN401
     """Show the automations, and when each runs next."""
-    where = _Where(**options)
+    where = Where(**options)
 
-    async def work(host: _Host) -> dict[str, Any]:
+    async def work(host: AutomationsHost) -> dict[str, Any]:
         return await host.listing()
 
-    found = _ask(where, work)
+    found = ask(where, work)
     if where.as_json:
         return _print_json(found)
     if not found["items"]:
@@ -114,7 +97,7 @@ def add_command(
     **options: Any,  # noqa: ANN401
 ) -> int:
     """Add an automation, or change one with --replace."""
-    where = _Where(**options)
+    where = Where(**options)
     schedule = words.read_schedule(every, daily, weekly)
     new_id = wanted_id or words.slug(name)
     body: dict[str, Any] = {"name": name, "prompt": prompt, "enabled": not disabled}
@@ -122,7 +105,7 @@ def add_command(
     if new_id is not None:
         body["id"] = new_id
 
-    async def work(host: _Host) -> dict[str, Any]:
+    async def work(host: AutomationsHost) -> dict[str, Any]:
         known = {item["id"] for item in (await host.listing())["items"]}
         if new_id in known and not replace:
             raise OpenWorkError(
@@ -135,7 +118,7 @@ def add_command(
         item = next(each for each in reversed(saved["items"]) if each["id"] in mine)
         return {"item": item, "plan": (await host.listing())["plan"]}
 
-    done = _ask(where, work)
+    done = ask(where, work)
     if where.as_json:
         return _print_json({**done["item"], **done["plan"]["items"].get(done["item"]["id"], {})})
     click.echo(f"Saved {done['item']['id']}: {_state(done['item'], done['plan'])}")
@@ -147,13 +130,13 @@ def add_command(
 @_host_options
 def run_command(automation: str, **options: Any) -> int:  # noqa: ANN401
     """Run one now, by id or name."""
-    where = _Where(**options)
+    where = Where(**options)
 
-    async def work(host: _Host) -> dict[str, Any]:
+    async def work(host: AutomationsHost) -> dict[str, Any]:
         found = await host.find(automation)
         return await host.call("POST", f"/{found['id']}/run", timeout_s=RUN_TIMEOUT_S)
 
-    done = _ask(where, work)
+    done = ask(where, work)
     if where.as_json:
         return _print_json(done)
     click.echo(f"Started {done['automationId']} in session {done['sessionId']}.")
@@ -167,14 +150,14 @@ def run_command(automation: str, **options: Any) -> int:  # noqa: ANN401
 @_host_options
 def logs_command(automation: str | None, last: int, **options: Any) -> int:  # noqa: ANN401
     """Show the last runs of one, by id or name; without it, which have logs."""
-    where = _Where(**options)
+    where = Where(**options)
 
-    async def work(host: _Host) -> list[dict[str, Any]]:
+    async def work(host: AutomationsHost) -> list[dict[str, Any]]:
         if automation is None:
             return (await host.call("GET", "/logs"))["items"]
         return (await host.log(automation))[-last:]
 
-    found = _ask(where, work)
+    found = ask(where, work)
     if where.as_json:
         return _print_json({"items": found})
     if not found:
@@ -192,103 +175,18 @@ def logs_command(automation: str | None, last: int, **options: Any) -> int:  # n
 @_host_options
 def delete_command(automation: str, **options: Any) -> int:  # noqa: ANN401
     """Delete one, by id or name; its log stays."""
-    where = _Where(**options)
+    where = Where(**options)
 
-    async def work(host: _Host) -> dict[str, Any]:
+    async def work(host: AutomationsHost) -> dict[str, Any]:
         found = await host.find(automation)
         await host.change("DELETE", f"/{found['id']}")
         return found
 
-    gone = _ask(where, work)
+    gone = ask(where, work)
     if where.as_json:
         return _print_json({"ok": True, "id": gone["id"]})
     click.echo(f"Deleted {gone['id']} ({words.plain(gone['name'])}).")
     return 0
-
-
-@dataclass(frozen=True)
-class _Host:
-    """The automations' routes of one workspace."""
-
-    api: ServerApi
-    base: str
-
-    async def call(
-        self, method: str, path: str, body: object = None, *, timeout_s: float | None = None
-    ) -> dict[str, Any]:
-        return await self.api.call(method, self.base + path, json_body=body, timeout_s=timeout_s)
-
-    async def change(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        """A call that may wait for the host's approval; says so while it does."""
-        call = asyncio.create_task(self.call(method, path, body, timeout_s=CHANGE_TIMEOUT_S))
-        done, _ = await asyncio.wait({call}, timeout=TELL_OF_APPROVAL_AFTER_S)
-        if not done:
-            click.echo("Waiting for the host: openwork approvals list", err=True)
-        return await call
-
-    async def listing(self) -> dict[str, Any]:
-        return await self.call("GET", "?plan=true")
-
-    async def find(self, named: str) -> dict[str, Any]:
-        items = (await self.listing())["items"]
-        found = [each for each in items if each["id"] == named]
-        found = found or [each for each in items if each["name"].lower() == named.lower()]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            ids = ", ".join(each["id"] for each in found)
-            raise UsageError(f"Several automations are called {named!r}.", hint=f"By id: {ids}")
-        raise OpenWorkError(
-            "automation_not_found",
-            f"There is no automation {named!r}.",
-            hint="See: openwork automations list",
-        )
-
-    async def log(self, named: str) -> list[dict[str, Any]]:
-        """One log; also that of an automation that is deleted, by its id."""
-        from openwork.workspace.automation_log import parse_lines
-
-        logs = (await self.call("GET", "/logs"))["items"]
-        if all(each["id"] != named for each in logs):
-            named = (await self.find(named))["id"]
-            if all(each["id"] != named for each in logs):
-                return []
-        return list(parse_lines((await self.call("GET", f"/logs/{named}"))["content"]))
-
-
-def _ask(where: _Where, work: Callable[[_Host], Coroutine[Any, Any, Any]]) -> Any:  # noqa: ANN401
-    async def ask() -> Any:  # noqa: ANN401  # what work returns
-        async with _host(where) as host:
-            return await work(host)
-
-    return asyncio.run(ask())
-
-
-@asynccontextmanager
-async def _host(where: _Where) -> AsyncGenerator[_Host]:
-    from openwork.orchestrator.server_api import Access, ServerApi
-
-    target = find_target(
-        url=where.url, token=where.token, data_dir=where.data_dir, workspace=where.workspace
-    )
-    if not target.token:
-        raise OpenWorkError(
-            "no_token",
-            "Automations need a token.",
-            hint="Give it with OPENWORK_TOKEN or --token.",
-        )
-    async with ServerApi(target.url, Access(token=target.token)) as api:
-        workspace = target.workspace_id
-        if not workspace:
-            served = await api.workspaces()
-            if not served:
-                raise OpenWorkError(
-                    "workspace_not_found",
-                    f"{target.url} serves no workspace.",
-                    hint="Start the host on a folder: openwork start --workspace DIR",
-                )
-            workspace = served[0]["id"]
-        yield _Host(api, f"/workspace/{workspace}/agentlab/automations")
 
 
 def _state(item: dict[str, Any], plan: dict[str, Any]) -> str:
