@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from openwork.common.errors import OpenWorkError
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 MAX_DOCUMENT_BYTES = 1_000_000
 MAX_FRONT_CHARACTERS = 65_536
+MAX_REMEMBERED_CHARACTERS = 4_096
 _BOM = "\ufeff"
 _OPENING = re.compile(r"---[ \t]*(?:\r\n|\n|\Z)")
 _CLOSING = re.compile(r"^---[ \t]*(?:\r?$|\Z)", re.MULTILINE)
@@ -189,16 +191,25 @@ def text_of(fields: Mapping[str, JsonValue], key: str) -> str | None:
     return (value.strip() or None) if isinstance(value, str) else None
 
 
-def _parse_front(front: str, name: str) -> dict[str, JsonValue]:
+def _parse_front(front: str, name: str) -> Mapping[str, JsonValue]:
     from openwork.workspace import yaml_json  # noqa: PLC0415  # loads PyYAML, see there
 
     if len(front) > MAX_FRONT_CHARACTERS:
         reason = f"the front matter is longer than {MAX_FRONT_CHARACTERS:,} characters"
         raise _invalid(name, 1, 1, reason)
+    short = len(front) <= MAX_REMEMBERED_CHARACTERS
     try:
-        return yaml_json.parse(front)
+        return _remembered(front) if short else yaml_json.parse(front)
     except yaml_json.YamlError as error:
         raise _invalid(name, error.line + 1, error.column, error.reason) from error
+
+
+@lru_cache(maxsize=512)
+def _remembered(front: str) -> Mapping[str, JsonValue]:
+    """Lists read the same files again and again; YAML takes most of their time."""
+    from openwork.workspace import yaml_json  # noqa: PLC0415  # as above
+
+    return yaml_json.parse(front)
 
 
 def _dump(fields: Mapping[str, JsonValue]) -> str:
