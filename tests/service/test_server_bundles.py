@@ -294,6 +294,68 @@ async def test_a_hidden_value_without_a_secret_or_with_another_receiver_is_refus
     assert (await call("POST", "import", token=tokens["owner"], json=merge))[0] == 200
 
 
+async def test_the_host_approves_what_was_planned_and_nothing_else(tmp_path):
+    folder, state = tmp_path / "workspace", tmp_path / "state"
+    state.mkdir()
+    old = folder / ".opencode/skills/old/SKILL.md"
+    old.parent.mkdir(parents=True)
+    old.write_text(SKILL.replace("report", "old"))
+    bundle = {"mode": {"skills": "replace"}, "skills": [{"name": "report", "content": SKILL}]}
+    async with running_server(folder, state, env={"OPENWORK_APPROVAL_MODE": "manual"}) as server:
+        path = f"/workspace/{server.workspace}/import"
+
+        async def request():
+            task = asyncio.create_task(server.call("POST", path, token=CLIENT_TOKEN, json=bundle))
+            async with asyncio.timeout(10):
+                while True:
+                    _, body = await server.call("GET", "/approvals", host=True)
+                    if body["items"]:
+                        return task, body["items"][0]
+
+        async def allow(item):
+            await server.call(
+                "POST", f"/approvals/{item['id']}", host=True, json={"reply": "allow"}
+            )
+
+        status, _ = await server.call("POST", f"{path}?preview=1", token=CLIENT_TOKEN, json=bundle)
+        assert status == 200
+        task, item = await request()
+        assert item["action"] == "config.import"
+        assert "create 1, delete 1" in item["summary"]
+        assert str(old) in item["paths"]
+        made = folder / ".opencode/skills/made/SKILL.md"
+        made.parent.mkdir()
+        made.write_text(SKILL.replace("report", "made"))
+        await allow(item)
+        status, body = await task
+        assert (status, body["code"]) == (409, "workspace_import_preview_stale")
+        assert old.exists()
+        assert made.exists()
+        task, item = await request()
+        await allow(item)
+        assert (await task)[0] == 200
+        assert [each.name for each in (folder / ".opencode/skills").iterdir()] == ["report"]
+
+
+async def test_a_server_with_a_damaged_journal_starts_and_says_so(tmp_path):
+    folder, state = tmp_path / "workspace", tmp_path / "state"
+    folder.mkdir()
+    async with running_server(folder, state) as server:
+        path = f"/workspace/{server.workspace}/import"
+        change = {"opencode": {"model": "a/b"}, "openwork": {"note": 1}}
+        status, _ = await server.call("POST", path, token=CLIENT_TOKEN, json=change)
+        assert status == 200
+    (folders,) = state.rglob("journals")
+    journal = folders / f"{workspace_id(folder)}.json"
+    journal.write_text("{")
+    async with running_server(folder, state) as server:
+        assert any(journal.name in line for line in server.lines)
+        change["openwork"] = {"note": 2}
+        status, body = await server.call("POST", path, token=CLIENT_TOKEN, json=change)
+        assert (status, body["code"]) == (500, "file_damaged")
+        assert '"note": 1' in (folder / ".opencode/openwork.json").read_text()
+
+
 async def test_a_server_killed_in_an_import_undoes_it_at_the_next_start(tmp_path):
     folder, state = tmp_path / "workspace", tmp_path / "state"
     state.mkdir()
@@ -311,7 +373,7 @@ async def test_a_server_killed_in_an_import_undoes_it_at_the_next_start(tmp_path
     old, new = {"t0.txt": "old"}, {f"t{n}.txt": "new" for n in range(count)}
 
     def journals():
-        return list(state.rglob("imports/*.json"))
+        return list(state.rglob("journals/*.json"))
 
     async with running_server(folder, state) as server:
         task = asyncio.create_task(

@@ -1,4 +1,4 @@
-"""Imports that a crash interrupted: where their journals lie, and when they are undone."""
+"""Changes of several files that a crash interrupted: where their journals lie, when undone."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ logger = logging.getLogger(__name__)
 
 
 def journal_of(data_dir: Path, workspace: Workspace) -> Path:
-    """Where an import into ``workspace`` notes how to undo it."""
-    return data_dir / "imports" / f"{workspace.id}.json"
+    """Where a change of several files of ``workspace`` notes how to undo it."""
+    return data_dir / "journals" / f"{workspace.id}.json"
 
 
 def recover_interrupted(data_dir: Path, workspaces: Iterable[Workspace]) -> None:
-    """Undo the imports that a crash left half done; one that cannot be is logged. Blocking.
+    """Undo the changes that a crash left half done; one that cannot be is logged. Blocking.
 
     For the start: nothing else may be changing the workspaces.
     """

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
 from openwork.server.any_json import AnyJson
+from openwork.server.imports import journal_of
 from openwork.server.reload_events import ReloadTrigger
 from openwork.server.scope import Scope
 from openwork.server.wire import WireModel
-from openwork.workspace import config
+from openwork.workspace import config, transaction
 from openwork.workspace.hidden_values import refuse_redirected_secrets, restore_hidden
 from openwork.workspace.secrets import redact
+from openwork.workspace.transaction import FileChange
 
 if TYPE_CHECKING:
     from openwork.server.auth import Actor
@@ -71,7 +74,12 @@ async def patch_config(
         reload=("config", trigger) if body.opencode else None,
     ) as change:
         # The files may have changed while the approval was waited for.
-        config.apply(_plan(workspace, actor, body))
+        await asyncio.to_thread(
+            transaction.apply,
+            workspace.root,
+            [_as_change(each) for each in _plan(workspace, actor, body)],
+            journal_of(context.settings.data_dir, workspace),
+        )
     return {"updatedAt": change.recorded_at_ms}
 
 
@@ -84,6 +92,11 @@ def _plan(workspace: Workspace, actor: Actor, body: ConfigPatch) -> list[config.
         actor, body.openwork, config.read_openwork(root), "openwork"
     )
     return config.plan(root, opencode=opencode, openwork=openwork)
+
+
+def _as_change(write: config.PlannedWrite) -> FileChange:
+    old = None if write.old is None else write.path.read(max_bytes=config.MAX_CONFIG_BYTES)
+    return FileChange(write.path, old, write.new)
 
 
 def _with_secrets(
