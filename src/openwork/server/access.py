@@ -5,8 +5,10 @@ The check runs before a byte of the body is read: FastAPI would parse the body f
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
+from inspect import signature
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 from fastapi import APIRouter, Depends, Request
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 DEFAULT_BODY_LIMIT_BYTES = 1_000_000
+_PATH_PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 FAILURES: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": ErrorBody, "description": "Refused: the code says why."},
     "5XX": {"model": ErrorBody, "description": "This server, or what it depends on, failed."},
@@ -87,12 +90,18 @@ class GuardedRoute(APIRoute):
         if not isinstance(rule, Access):
             raise TypeError(f"{path}: declare who may call it with @access(…)")
         self.rule = rule
+        extra: dict[str, Any] = {**(options.get("openapi_extra") or {})}
         if rule.kind != "none":
             schemes: list[dict[str, list[str]]] = [{"bearer": []}]
             if rule.kind == "host":
                 schemes.insert(0, {"hostToken": []})
-            extra: dict[str, Any] = options.get("openapi_extra") or {}
-            options["openapi_extra"] = {**extra, "security": schemes, "x-scope": rule.least.wire}
+            extra |= {"security": schemes, "x-scope": rule.least.wire}
+        extra["parameters"] = [
+            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+            for name in _PATH_PARAMETER.findall(path)
+            if name not in signature(endpoint).parameters  # FastAPI sees those by itself
+        ]
+        options["openapi_extra"] = extra
         options["responses"] = {**FAILURES, **(options.get("responses") or {})}
         super().__init__(path, endpoint, **options)
 

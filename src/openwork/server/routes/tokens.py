@@ -17,7 +17,7 @@ router = guarded_router("tokens")
 class NewToken(WireModel):
     """``POST /tokens``."""
 
-    scope: Any = None
+    scope: Any = Field(default=None, json_schema_extra={"enum": [each.wire for each in Scope]})
     label: str | None = Field(default=None, max_length=200)
 
 

@@ -1,0 +1,106 @@
+"""The OpenAPI document, fuzzed: whatever fits it, or just not, is answered as it says."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from openwork.server.app import build_api
+from tests.stack import HOST_TOKEN, running_server
+
+EXAMPLES = 20
+DEAD_URL = "http://127.0.0.1:9"
+# What would end the server's only workspace, or never ends.
+LEFT_OUT = {
+    "DELETE /workspaces/{workspace_id}",
+    "GET /approvals/stream",
+    "GET /workspace/{workspace_id}/events/stream",
+}
+# Of what the server depends on: nothing answers there in these tests.
+FAILURES_OF_OTHERS = {501, 502, 503}
+
+
+def no_failure_of_ours(_context, response, _case):
+    """A 5xx that is not somebody else's fault is a bug."""
+    assert response.status_code < 500 or response.status_code in FAILURES_OF_OTHERS, response.text
+
+
+CHECKS = [
+    no_failure_of_ours,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+def operations():
+    schema = schemathesis.openapi.from_dict(build_api(None).openapi())
+    return [result.ok() for result in schema.get_all_operations()]
+
+
+@pytest.fixture(scope="module")
+async def server(tmp_path_factory):
+    base = tmp_path_factory.mktemp("openapi")
+    folder, state, home = base / "workspace", base / "state", base / "home"
+    for each in (folder, state, home):
+        each.mkdir()
+    env = {
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "OPENWORK_HUB_API_URL": DEAD_URL,
+        "OPENWORK_HUB_RAW_URL": DEAD_URL,
+    }
+    async with running_server(folder, state, engine_url=DEAD_URL, env=env) as server:
+        yield server
+
+
+@pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.label)
+async def test_every_answer_is_documented_and_none_is_a_failure(server, operation):
+    if operation.label in LEFT_OUT:
+        return
+    known = {"workspace_id": server.workspace}
+    headers = {
+        "X-OpenWork-Host-Token": HOST_TOKEN,
+        "Authorization": f"Bearer {await server.token('owner')}",
+    }
+    if operation.path.startswith("/files/sessions/"):
+        path = f"/workspace/{server.workspace}/files/sessions"
+        _, body = await server.call("POST", path, headers=headers, json={})
+        known["session_id"] = body["session"]["id"]
+
+    @given(case=operation.as_strategy())
+    @settings(
+        max_examples=EXAMPLES,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.explicit, Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    def fuzz(case):
+        case.path_parameters |= {key: known[key] for key in case.path_parameters if key in known}
+        response = case.call(base_url=server.base, headers=headers, timeout=20)
+        case.validate_response(response, checks=CHECKS)
+
+    assert await asyncio.to_thread(fails, fuzz) is None
+
+
+def fails(fuzz):
+    """The failures as text: a group of exceptions would break off the other tests."""
+    try:
+        fuzz()
+    except BaseExceptionGroup as failures:
+        return str(failures)
+    return None
+
+
+def test_what_is_left_out_exists():
+    assert {operation.label for operation in operations()} >= LEFT_OUT
