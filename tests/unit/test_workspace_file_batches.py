@@ -144,7 +144,8 @@ class TestWriting:
     @pytest.mark.parametrize(
         "path",
         ["../x", "a/../../x", "", " ", "a\0b", "..\\x", "CON", "nul.txt", "a:b", "a.", "x" * 300,
-         "/".join(["d" * 200] * 25), "docs/.openwork-1.tmp", ".OpenWork-1.TMP", ".openwork-1.tmp/x", "\ud800"],
+         "/".join(["d" * 200] * 25), "docs/.openwork-1.tmp",
+         ".OpenWork-1.TMP", ".openwork-1.tmp/x", "\ud800"],
     )  # fmt: skip
     def test_a_path_no_batch_may_hold_refuses_the_batch(self, root, path):
         for use in (

@@ -49,7 +49,7 @@ class FileWriteItem(WireModel):
     """One file of a write batch."""
 
     path: str
-    content_base64: str
+    content_base64: str = Field(json_schema_extra={"contentEncoding": "base64"})
     if_match_revision: PlainText | None = None
     force: bool = False
 
