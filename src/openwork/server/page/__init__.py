@@ -39,6 +39,7 @@ _MODULES = (
 )
 _FILES = {
     "/": "index.html",
+    "/ui": "index.html",  # where existing links point to
     **{f"/{name}": name for name in ("page.css", "icon.svg", *_MODULES)},
 }
 # Only our own files, and connections only to the address the page came from.
