@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from openwork.common.errors import OpenWorkError
+from openwork.common.net import listen
 from openwork.server.automations import Automations
 from openwork.server.registry import Registry
-from openwork.server.settings import WorkspaceSetting
+from openwork.server.settings import EngineAddress, WorkspaceSetting
 from openwork.workspace.automation_log import parse_lines, read_log
 from openwork.workspace.automations import automations_path, read_automations
 from openwork.workspace.paths import WorkspaceRoot
@@ -38,6 +39,7 @@ class Host:
         self.folder.mkdir()
         self.root = WorkspaceRoot(self.folder)
         self.clock = FakeClock(START)
+        self.engine: EngineAddress | None = None
         self._edits = 0
 
     @property
@@ -55,7 +57,7 @@ class Host:
         self._edits += 1  # another size each time: edits of one instant are told apart
 
     def automations(self, **options):
-        registry = Registry((WorkspaceSetting(self.folder, "W", None),))
+        registry = Registry((WorkspaceSetting(self.folder, "W", self.engine),))
         settings = {"read_only": False, "timeout_s": 60.0, **options}
         return Automations(registry, self.data, clock=self.clock, **settings)
 
@@ -264,6 +266,23 @@ async def test_a_manual_run_is_logged_and_an_engine_that_is_not_there_is_told(ho
         assert caught.value.code == "opencode_unconfigured"
         (line,) = await host.logged(1)
         assert (line["outcome"], line["trigger"]) == ("failed", "manual")
+
+
+async def test_a_run_never_overlaps_itself(host):
+    host.put(EVERY_HOUR)
+    listener = listen("127.0.0.1", 0)  # an engine that takes calls and never answers
+    with listener:
+        host.engine = EngineAddress(f"http://127.0.0.1:{listener.getsockname()[1]}", "/")
+        automations = host.automations()
+        automations.start()
+        await host.clock.settled()
+        await host.clock.advance(hours=2)
+        (line,) = await host.logged(1)
+        assert planned([line]) == [("skipped", "2026-03-27T10:00:00+01:00")]
+        assert "2026-03-27 09:00 still goes on" in line["message"]
+        await automations.stop()
+        _, line = await host.logged(2)
+        assert planned([line]) == [("interrupted", "2026-03-27T09:00:00+01:00")]
 
 
 async def test_a_read_only_server_runs_nothing_and_says_so(host, caplog):

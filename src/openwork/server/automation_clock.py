@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -22,6 +23,9 @@ GRACE = timedelta(seconds=60)
 LONGEST_WAIT_S = 30.0
 # Waking a little early would find nothing due and wait again for nothing.
 SHORTEST_WAIT_S = 0.01
+
+# Where a system tells its zone when the variable TZ does not.
+ZONE_FILES = ("/etc/localtime", "/etc/timezone")
 
 logger = logging.getLogger(__name__)
 
@@ -64,18 +68,27 @@ class SystemClock:
 
 def local_zone() -> tzinfo:
     """The host's time zone with its rules for summer time; UTC when the host does not tell it."""
+    return _zone(os.environ.get("TZ", ""), *map(_changed_ns, ZONE_FILES))
+
+
+@lru_cache(maxsize=1)
+def _zone(*_told_by: str | int) -> tzinfo:
+    """Found out again only when what tells it has changed: that reads and warns anew each time."""
     import tzlocal  # noqa: PLC0415  # only servers with automations need it
 
     try:
         return tzlocal.reload_localzone()
     except (LookupError, ValueError, OSError) as error:
-        _warn_of_zone(str(error))
+        reason = str(error).strip()
+        logger.warning("automations run in UTC, the time zone is not known (%s): set TZ", reason)
         return UTC
 
 
-@lru_cache(maxsize=8)
-def _warn_of_zone(reason: str) -> None:  # once for each reason
-    logger.warning("automations run in UTC: cannot tell the time zone (%s); set TZ", reason.strip())
+def _changed_ns(path: str) -> int:
+    try:
+        return os.lstat(path).st_mtime_ns
+    except OSError:
+        return 0
 
 
 def zone_name(zone: tzinfo) -> str:
