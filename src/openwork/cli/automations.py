@@ -161,7 +161,7 @@ def logs_command(automation: str | None, last: int, **options: Any) -> int:  # n
     if where.as_json:
         return _print_json({"items": found})
     if not found:
-        click.echo("Nothing has run yet.")
+        click.echo("No run has ended yet.")
     for entry in found:
         if automation is None:
             click.echo(f"{words.describe_moment(int(entry['updatedAt']))}  {entry['id']}")
