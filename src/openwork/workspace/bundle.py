@@ -123,7 +123,7 @@ def command_from_text(name: str | None, content: str) -> NewCommand:
     Raises:
         OpenWorkError: ``invalid_frontmatter`` 422; ``invalid_command`` 400 when it has no name.
     """
-    document = frontmatter.parse(content, name=f"{name or 'command'}.md")
+    document = frontmatter.parse(content, name=f"The command {name!r}")
     called = frontmatter.text_of(document.fields, "name") or name
     if called is None:
         raise OpenWorkError("invalid_command", "A command of the bundle has no name.", status=400)

@@ -35,6 +35,11 @@ def restore_hidden(
     return cast("dict[str, JsonValue]", restored)
 
 
+def spelled(place: _Place) -> str:
+    """``a.b.c`` for messages; half a surrogate pair is written as its number."""
+    return ".".join(place).encode(errors="backslashreplace").decode()
+
+
 def _restore(sent: object, current: object, shown: object, place: _Place) -> object:
     if isinstance(sent, dict):
         return _restore_object(cast("dict[str, object]", sent), current, shown, place)
@@ -95,10 +100,9 @@ def _restore_list(sent: list[object], current: object, shown: object, place: _Pl
 def _stands_for_nothing(place: _Place) -> OpenWorkError:
     return OpenWorkError(
         "hidden_value",
-        f"{'.'.join(place)} holds {HIDDEN}, which stands for a secret that is not stored there.",
+        f"{spelled(place)} holds {HIDDEN}, which stands for a secret that is not stored there.",
         hint="Send the value itself, {env:NAME}, or leave the key as it was shown to you.",
         status=400,
-        details={"path": list(place)},
     )
 
 
@@ -125,7 +129,7 @@ def refuse_redirected_secrets(
         if moved and _keeps_secret(fields, stored, visible):
             raise OpenWorkError(
                 "secret_redirected",
-                f"{'.'.join((*place, moved[0]))} changes while the secrets beside it stay.",
+                f"{spelled((*place, moved[0]))} changes while the secrets beside it stay.",
                 hint="Give new secrets with it, or ask an owner to make the change.",
                 status=400,
             )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 from openwork.common.errors import OpenWorkError
 from openwork.workspace import config, jsonc, mcp, plugins
 from openwork.workspace.config import PERMISSION_ACTIONS
-from openwork.workspace.hidden_values import refuse_redirected_secrets, restore_hidden
+from openwork.workspace.hidden_values import refuse_redirected_secrets, restore_hidden, spelled
 from openwork.workspace.transaction import FileChange
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def check_opencode(wanted: Mapping[str, JsonValue], sent: Mapping[str, JsonValue
     """
     for key, value in sent.items():
         if value is None:
-            raise _invalid(f"opencode.{key} is null; leave the key out")
+            raise _invalid(f"{spelled(('opencode', key))} is null; leave the key out")
     for section in _ENTRIES:
         named, entries = sent.get(section, {}), wanted.get(section, {})
         if not isinstance(named, dict) or not isinstance(entries, dict):
@@ -128,17 +128,18 @@ def _change(
 
 
 def _check_entry(section: str, name: str, entry: JsonValue) -> None:
+    place = spelled(("opencode", section, name))
     if not isinstance(entry, dict):
-        raise _invalid(f"opencode.{section}.{name} must be an object")
+        raise _invalid(f"{place} must be an object")
     for key, value in entry.items():
         if value is None:
-            raise _invalid(f"opencode.{section}.{name}.{key} is null; leave the key out")
+            raise _invalid(f"{place}.{spelled((key,))} is null; leave the key out")
     # Without a type it only switches a server of the user's own on or off.
     if section == "mcp" and "type" in entry:
         try:
             mcp.check_config(entry)
         except OpenWorkError as error:
-            error.message = f"opencode.mcp.{name}: {error.message}"
+            error.message = f"{place}: {error.message}"
             raise
 
 
