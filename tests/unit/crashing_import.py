@@ -20,7 +20,7 @@ from openwork.workspace.paths import WorkspaceRoot
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-FILE_EVENTS = frozenset({"open", "os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod"})
+CHANGING_EVENTS = frozenset({"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.chmod"})
 OLD = {
     ".opencode/a": b"old a",
     ".opencode/skills/gone/SKILL.md": b"gone",
@@ -70,9 +70,10 @@ def import_and_die(root: WorkspaceRoot, journal: Path, step: int) -> None:
     planned = changes(root)
     left = step
 
-    def hook(event: str, _arguments: Sequence[object]) -> None:
+    def hook(event: str, arguments: Sequence[object]) -> None:
         nonlocal left
-        if event in FILE_EVENTS:
+        writes = event == "open" and int(str(arguments[2])) & (os.O_WRONLY | os.O_RDWR)
+        if writes or event in CHANGING_EVENTS:
             left -= 1
             if left == 0:
                 os.kill(os.getpid(), signal.SIGKILL)
