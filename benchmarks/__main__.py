@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import (
     asgi_servers,
+    audit,
     catalog,
     command,
     files,
@@ -22,6 +23,7 @@ from benchmarks import (
     report,
     server_start,
     streams,
+    watcher,
 )
 from benchmarks.figures import FULL, QUICK
 from benchmarks.processes import allow_many_descriptors
@@ -39,6 +41,8 @@ BENCHMARKS: dict[str, Callable[[Effort], list[Comparison]]] = {
     "streams": streams.measure,
     "catalog": catalog.measure,
     "files": files.measure,
+    "audit": audit.measure,
+    "watcher": watcher.measure,
     "asgi": asgi_servers.measure,
     "instructions": instructions.measure,
 }

@@ -133,6 +133,21 @@ BARS = (
         15,
         "A client that syncs a folder sends many of these one after another.",
     ),
+    Bar(
+        "audit.tail",
+        "at most",
+        1,
+        5,
+        "Who looks at the last changes must not notice how many there have been.",
+    ),
+    Bar("audit.middle", "at most", 1, 10, "The same for who looks at a day a year ago."),
+    Bar(
+        "watcher.event",
+        "at most",
+        1,
+        50,
+        "Who saves a file looks at the page within a blink: no more than a step behind the system.",
+    ),
 )
 
 
