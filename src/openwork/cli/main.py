@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "automations",
         "Let the host run prompts on a schedule.",
     ),
+    "audit": ("openwork.cli.audit", "audit", "Show, check and export the log of changes."),
     "doctor": ("openwork.cli.doctor", "doctor", "Check every prerequisite."),
     "config": ("openwork.cli.config", "config", "Show the settings and where each came from."),
 }
