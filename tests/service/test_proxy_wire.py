@@ -119,7 +119,7 @@ async def test_credentials_and_origins_stop_here_and_the_engines_own_are_added(s
         "Connection": "X-Drop-Me, keep-alive", "X-Drop-Me": "1", "TE": "trailers",
         "X-OpenCode-Directory": str(server.folder),
     }  # fmt: skip
-    await server.call("GET", "/opencode/session?a=1", token=CLIENT_TOKEN, headers=sent)
+    await server.call("GET", "/opencode/path?a=1", token=CLIENT_TOKEN, headers=sent)
     (seen,) = engine.heads
     lower = seen.lower()
     for gone in (
@@ -130,7 +130,7 @@ async def test_credentials_and_origins_stop_here_and_the_engines_own_are_added(s
     assert b"forwarded-not: kept" in lower
     assert lower.count(b"authorization: basic ") == 1
     assert lower.count(b"x-opencode-directory: ") == 1
-    assert seen.startswith(b"GET /session?a=1 HTTP/1.1\r\nhost: 127.0.0.1:")
+    assert seen.startswith(b"GET /path?a=1 HTTP/1.1\r\nhost: 127.0.0.1:")
 
 
 SMUGGLED = b"0\r\n\r\nGET /evil HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -12,7 +12,17 @@ LONGEST_SHOWN = 300
 
 
 def describe_permission(permission: str, patterns: Sequence[str], workspace: str) -> str:
-    """``edit summary.md``: the tool and what it wants to touch.
+    """``edit summary.md``: the tool and what it wants to touch, on a line to be shown.
+
+    A text that was cut says so: what is hidden behind the cut may be what matters. Arguments as for
+    :func:`permission_text`.
+    """
+    text = permission_text(permission, patterns, workspace)
+    return text if len(text) <= LONGEST_SHOWN else text[: LONGEST_SHOWN - 1] + "…"
+
+
+def permission_text(permission: str, patterns: Sequence[str], workspace: str) -> str:
+    """The tool and what it wants to touch, all of it.
 
     The engine names files from its worktree, which is ``/`` in a folder without git; files of the
     workspace are named from the workspace.
@@ -23,7 +33,7 @@ def describe_permission(permission: str, patterns: Sequence[str], workspace: str
         workspace: The workspace's folder, or "" when not known.
     """
     named = [_from_workspace(pattern, workspace) for pattern in patterns]
-    return " ".join([permission, ", ".join(named)]).strip()[:LONGEST_SHOWN]
+    return " ".join([permission, ", ".join(named)]).strip()
 
 
 def _from_workspace(pattern: str, workspace: str) -> str:

@@ -120,7 +120,7 @@ def build_app(context: ServerContext) -> ASGIApp:
         yield
         await context.watching.close()
         await context.automations.stop()
-        proxy.close()
+        await proxy.close()
         if tracing is not None:
             await tracing.close()
 

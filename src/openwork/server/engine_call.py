@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from openwork.common.headers import HOP_BY_HOP, basic_auth, connection_named
 from openwork.server.auth import CLIENT_ID_HEADER, HOST_TOKEN_HEADER
-from openwork.server.directory_pin import DIRECTORY_HEADER
+from openwork.server.directory_pin import lies_within
+from openwork.server.scope import Scope
 
 if TYPE_CHECKING:
     from openwork.server.auth import Actor
@@ -26,16 +27,23 @@ _NOT_FORWARDED = HOP_BY_HOP | {
     b"origin",
     b"referer",
     CLIENT_ID_HEADER.encode(),
-    DIRECTORY_HEADER.encode(),
     HOST_TOKEN_HEADER.encode(),
 }
-_NOT_FORWARDED_PREFIXES = (b"sec-", b"x-forwarded-", b"proxy-")
+# Of the engine's own headers only the pinned folder is sent, added anew: one of them chooses
+# another workspace, and a later engine may have more.
+_NOT_FORWARDED_PREFIXES = (b"sec-", b"x-forwarded-", b"proxy-", b"x-opencode-")
 # The answer to these is not the plain, whole answer.
 _CONDITIONS = frozenset(
     {b"accept-encoding", b"range", b"if-none-match", b"if-modified-since", b"if-range"}
 )
 # What the engine says about its own pages, cookies and passwords means nothing to our clients.
-_NOT_RETURNED = HOP_BY_HOP | {b"set-cookie", b"www-authenticate", b"content-security-policy"}
+_NOT_RETURNED = HOP_BY_HOP | {
+    b"set-cookie",
+    b"www-authenticate",
+    b"content-security-policy",
+    b"x-content-type-options",
+}
+_ADDED = (b"x-content-type-options", b"nosniff")
 
 
 @dataclass(slots=True)
@@ -52,6 +60,7 @@ class EngineCall:
         target: What is asked of the engine: encoded path and pinned query.
         headers: What is sent to the engine, its basic auth included.
         has_body: Whether the caller sends a body.
+        session: The id of the session that the path names, or None.
     """
 
     actor: Actor
@@ -63,6 +72,16 @@ class EngineCall:
     target: bytes
     headers: RawHeaders
     has_body: bool
+    session: str | None = None
+
+    @property
+    def hides_errors(self) -> bool:
+        """Whether an error of the engine must be looked through before the caller gets it."""
+        return self.actor.scope < Scope.OWNER
+
+    def holds(self, directory: str) -> bool:
+        """Whether a folder that the engine names lies in the workspace."""
+        return lies_within(self.workspace.root, self.engine.directory, directory)
 
 
 def outgoing_headers(
@@ -103,4 +122,6 @@ def returned_headers(raw: RawHeaders) -> RawHeaders:
     """The engine's headers as the client gets them; bodies pass unchanged, coding and all."""
     lowered = [(name.lower(), value) for name, value in raw]
     named = connection_named(lowered)
-    return [pair for pair in lowered if pair[0] not in _NOT_RETURNED and pair[0] not in named]
+    kept = [pair for pair in lowered if pair[0] not in _NOT_RETURNED and pair[0] not in named]
+    kept.append(_ADDED)
+    return kept

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from openwork.server.access import body_too_large
+from openwork.server.engine_answers import error_without_secrets
 from openwork.server.engine_call import returned_headers
 from openwork.server.errors import NOT_FOUND
 from openwork.server.upstream import UpstreamError, unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from starlette.types import Receive, Send
 
     from openwork.server.engine_call import EngineCall, RawHeaders
+    from openwork.server.event_filter import EventFilter
     from openwork.server.streams import Stream
     from openwork.server.upstream import Connection, UpstreamPool
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 WATCH_AFTER_S = 0.05
 # The engine's list of all models is 6.5 MB.
 LARGEST_KEPT_ANSWER_BYTES = 64 << 20
+LARGEST_KEPT_ERROR_BYTES = 1 << 20
+FIRST_ERROR_STATUS = 400
 
 logger = logging.getLogger(__name__)
 
@@ -85,18 +89,31 @@ class Exchange:
             chunks.append(chunk)
         return b"".join(chunks)
 
-    async def run(self, body: bytes | None) -> None:
+    async def run(
+        self,
+        body: bytes | None,
+        *,
+        before: Callable[[int], Awaitable[None]] | None = None,
+        events: EventFilter | None = None,
+    ) -> None:
         """Make the request and answer the caller.
 
         Args:
             body: The body when it has been read already; None streams it.
+            before: Called with the status before the caller is told anything.
+            events: What a stream of events is cut down with.
 
         Raises:
             OpenWorkError: ``opencode_unreachable`` when the engine does not answer at all.
         """
         connection = await self._request(body)
         try:
-            await self._answer(connection)
+            if before is not None:
+                await before(connection.status)
+            if connection.status >= FIRST_ERROR_STATUS and self._call.hides_errors:
+                await self._answer_error(connection)
+            else:
+                await self._answer(connection, events)
         except UpstreamError as error:
             # The head is out: only cutting the connection tells the client.
             logger.warning("the engine broke off its answer to %s: %s", self._call.path, error)
@@ -150,12 +167,44 @@ class Exchange:
         if self._watcher is not None:
             self._watcher.cancel()
 
-    async def _answer(self, connection: Connection) -> None:
+    async def reply_error(self, status: int, headers: RawHeaders, body: bytes) -> None:
+        """Give the caller an error of the engine: it may quote a configuration file, keys and all.
+
+        Args:
+            status: HTTP status.
+            headers: As the engine sent them.
+            body: As the engine sent it.
+        """
+        _refuse_page(headers)
+        kept = returned_headers(headers)
+        if self._call.hides_errors and body:
+            coding = next((value for name, value in kept if name == b"content-encoding"), b"")
+            body = error_without_secrets(body, coding.decode("latin-1"))
+            kept = [pair for pair in kept if pair[0] != b"content-encoding"]
+        kept = [pair for pair in kept if pair[0] != b"content-length"]
+        await self.reply(WholeAnswer(status, kept, body))
+
+    async def _answer_error(self, connection: Connection) -> None:
+        raw = b""
+        async for chunk in connection.chunks():
+            raw += chunk
+            if len(raw) > LARGEST_KEPT_ERROR_BYTES:
+                break  # what is cut off is not JSON any more, and is not shown
+        await self.reply_error(connection.status, connection.headers, raw)
+
+    async def _answer(self, connection: Connection, events: EventFilter | None) -> None:
         _refuse_page(connection.headers)
         send = self._send
         headers = returned_headers(connection.headers)
         self.answering = True
         await send({"type": "http.response.start", "status": connection.status, "headers": headers})
+        if events is not None:
+            async for chunk in connection.chunks():
+                passed = events.feed(chunk)
+                if passed:
+                    await send({"type": "http.response.body", "body": passed, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+            return
         whole = connection.take_whole()
         if whole is not None:
             await send({"type": "http.response.body", "body": whole})

@@ -8,45 +8,64 @@ ones that :mod:`openwork.server.engine_bodies` must look at, and answers that ho
 from __future__ import annotations
 
 import asyncio
-import json
+import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import unquote
 
 from openwork.common.errors import OpenWorkError
 from openwork.common.headers import first_values
 from openwork.server.access import authorized
 from openwork.server.auth import address_of, require
 from openwork.server.directory_pin import DIRECTORY_HEADER, pin_directory
-from openwork.server.engine_bodies import Bounds, check_body
+from openwork.server.engine_answers import (
+    error_without_secrets,
+    without_other_projects,
+    without_secrets,
+)
+from openwork.server.engine_audit import ActRecord, describe_act, is_recorded
 from openwork.server.engine_call import EngineCall, announces_body, outgoing_headers
-from openwork.server.engine_commands import check_command
-from openwork.server.engine_lookup import look_up
-from openwork.server.engine_policy import canonical_path, needs_inspection, rule_for
+from openwork.server.engine_files import refuse_private_file
+from openwork.server.engine_inspection import BODY_LIMIT_BYTES, inspect
+from openwork.server.engine_policy import (
+    canonical_path,
+    is_act,
+    needs_inspection,
+    rule_for,
+    session_in,
+)
+from openwork.server.engine_sessions import EngineRefusalError, SessionFolders
 from openwork.server.engine_socket import relay_websocket, require_same_origin
 from openwork.server.errors import NOT_FOUND, send_error
-from openwork.server.exchange import Exchange
+from openwork.server.event_filter import EventFilter
+from openwork.server.exchange import Exchange, WholeAnswer
+from openwork.server.gate import require_writable
 from openwork.server.middleware.mount import split_mount
 from openwork.server.middleware.request_log import name_route
-from openwork.server.permission_audit import look_up_permission, record_reply
+from openwork.server.permission_audit import look_up_permission, record_reply, reply_in
 from openwork.server.scope import Scope as TokenScope
 from openwork.server.streams import OpenStreams
 from openwork.server.upstream import Upstreams
-from openwork.workspace.secrets import redact_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine
+    from typing import Any
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from openwork.server.context import ServerContext
-    from openwork.server.exchange import WholeAnswer
+    from openwork.server.engine_routes import EngineRule
     from openwork.server.registry import Workspace
     from openwork.server.upstream import UpstreamPool
 
+T = TypeVar("T")
 PREFIX = "/opencode"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
-INSPECTED_BODY_LIMIT_BYTES = 32_000_000
 FIRST_ERROR_STATUS = 300
+# What a stopping server waits for decisions and records that are under way.
+CLOSING_TIMEOUT_S = 5.0
+
+logger = logging.getLogger(__name__)
 
 
 class EngineProxy:
@@ -57,12 +76,19 @@ class EngineProxy:
         self._context = context
         self._upstreams = Upstreams()
         self._streams = OpenStreams()
-        self._decisions: set[asyncio.Task[WholeAnswer]] = set()
+        self._sessions = SessionFolders()
+        # What goes on although its caller has left: it must be recorded.
+        self._detached: set[asyncio.Task[Any]] = set()
         context.tokens.on_revoke(self._streams.cut)
         context.registry.on_remove(lambda gone: self._streams.cut_workspace(gone.id))
 
-    def close(self) -> None:
-        """Close the connections to the engines."""
+    async def close(self) -> None:
+        """Wait for the decisions that are under way, then close the connections to the engines."""
+        if self._detached:
+            _, late = await asyncio.wait(self._detached, timeout=CLOSING_TIMEOUT_S)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
         self._upstreams.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -76,6 +102,8 @@ class EngineProxy:
             call = self._admit(scope, *found)
             if scope["type"] == "websocket":
                 with self._streams.opened(call.actor.token_hash, call.workspace.id):
+                    if is_recorded(call):
+                        await ActRecord(self._context.audit, call, "Opened a terminal").answered(0)
                     await relay_websocket(call, scope, receive, send)
             else:
                 await self._serve(call, receive, send)
@@ -96,14 +124,26 @@ class EngineProxy:
             require_same_origin(scope, self._context.settings.cors_origins)
         path, encoded = canonical_path(raw_path)
         rule = rule_for(method, path)
+        self._require_writable(method, rule)
         require(actor, rule.least)
+        if rule.beyond:
+            raise OpenWorkError(
+                "forbidden", f"{path} reaches beyond one folder: it is not available.", status=403
+            )
         workspace = self._workspace(mount)
         engine = workspace.engine
         if engine is None:
             raise _unconfigured("This workspace has no engine.")
         directory, query = pin_directory(
-            workspace.root, engine.directory, headers.get(DIRECTORY_HEADER), scope["query_string"]
+            workspace.root,
+            engine.directory,
+            headers.get(DIRECTORY_HEADER),
+            scope["query_string"],
+            listing=rule.listing,
         )
+        hides = rule.hides is not None or rule.events
+        if rule.reads_file and actor.scope < TokenScope.OWNER:
+            refuse_private_file(path, query, (str(workspace.path), unquote(directory)))
         return EngineCall(
             actor=actor,
             workspace=workspace,
@@ -112,9 +152,16 @@ class EngineProxy:
             path=path,
             method=method.encode(),
             target=(encoded + ("?" + query if query else "")).encode("latin-1"),
-            headers=outgoing_headers(scope["headers"], engine, directory, plain=rule.holds_secrets),
+            headers=outgoing_headers(scope["headers"], engine, directory, plain=hides),
             has_body=announces_body(scope["headers"]),
+            session=session_in(method, path),
         )
+
+    def _require_writable(self, method: str, rule: EngineRule) -> None:
+        """A read-only server only lets a person stop what runs, and look at what is asked."""
+        stops = rule.stops or rule.is_permission_reply  # the reply's body is looked at later
+        if is_act(method, rule) and not stops:
+            require_writable(read_only=self._context.settings.read_only)
 
     def _workspace(self, mount: str | None) -> Workspace:
         if mount is not None:
@@ -138,24 +185,43 @@ class EngineProxy:
             raise OpenWorkError("workspace_not_found", "The workspace was removed.", status=404)
 
     async def _exchange(self, exchange: Exchange, call: EngineCall, pool: UpstreamPool) -> None:
+        if call.session is not None:
+            try:
+                await self._sessions.check(pool, call)
+            except EngineRefusalError as refusal:
+                await exchange.reply_error(refusal.status, refusal.headers, refusal.body)
+                return
         rule = call.rule
-        if rule.holds_secrets and call.actor.scope < TokenScope.OWNER:
-            await self._pass_redacted(exchange)
+        if rule.hides == "projects" or (rule.holds_secrets and call.actor.scope < TokenScope.OWNER):
+            await self._pass_shaped(exchange, call)
         elif rule.is_permission_reply:
-            body = await exchange.read_body(INSPECTED_BODY_LIMIT_BYTES)
+            body = await exchange.read_body(BODY_LIMIT_BYTES)
+            if reply_in(call, body) != "reject":
+                require_writable(read_only=self._context.settings.read_only)
             # A caller who leaves now may have decided already: that must be recorded.
-            decision = asyncio.create_task(self._decide(exchange, call, pool, body))
-            self._decisions.add(decision)
-            decision.add_done_callback(self._decisions.discard)
+            decision = self._detach(self._decide(exchange, call, pool, body))
             await exchange.reply(await asyncio.shield(decision))
-        elif needs_inspection(rule, call.actor.scope):
-            body = await exchange.read_body(INSPECTED_BODY_LIMIT_BYTES)
-            fields = _inspect(call, body)
-            if rule.inspect == "command":
-                await _inspect_command(call, pool, fields)
-            await exchange.run(body)
+        elif rule.events:
+            await exchange.run(None, events=EventFilter(call.holds))
         else:
-            await exchange.run(None)
+            await self._pass(exchange, call, pool)
+
+    async def _pass(self, exchange: Exchange, call: EngineCall, pool: UpstreamPool) -> None:
+        body: bytes | None = None
+        inspected = needs_inspection(call.rule, call.actor.scope)
+        if inspected or call.rule.tells is not None:
+            body = await exchange.read_body(BODY_LIMIT_BYTES)
+        if inspected:
+            await inspect(call, pool, body or b"")
+        if not is_recorded(call):
+            await exchange.run(body)
+            return
+        record = ActRecord(self._context.audit, call, describe_act(call, body))
+        try:
+            await exchange.run(body, before=record.answered)
+        finally:
+            if not record.written:
+                await asyncio.shield(self._detach(record.unanswered()))
 
     async def _decide(
         self, exchange: Exchange, call: EngineCall, pool: UpstreamPool, body: bytes
@@ -166,11 +232,23 @@ class EngineProxy:
             await record_reply(self._context.audit, call, described, body)
         return answer
 
-    async def _pass_redacted(self, exchange: Exchange) -> None:
+    def _detach(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Run ``work`` to its end, whatever becomes of the request it belongs to."""
+        task = asyncio.create_task(work)
+        self._detached.add(task)
+        task.add_done_callback(self._attached)
+        return task
+
+    def _attached(self, task: asyncio.Task[Any]) -> None:
+        self._detached.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.warning("a decision could not be passed on or recorded: %s", error)
+
+    async def _pass_shaped(self, exchange: Exchange, call: EngineCall) -> None:
         answer = await exchange.fetch(None)
-        if answer.body:
+        if answer.body and answer.status < FIRST_ERROR_STATUS:
             try:
-                body = await asyncio.to_thread(redact_json, answer.body)
+                body = await asyncio.to_thread(_shaped, call, answer.body)
             except (ValueError, RecursionError) as error:
                 raise OpenWorkError(
                     "opencode_request_failed",
@@ -178,7 +256,15 @@ class EngineProxy:
                     status=502,
                 ) from error
             answer = replace(answer, body=body)
+        elif answer.body and call.hides_errors:
+            answer = replace(answer, body=error_without_secrets(answer.body))
         await exchange.reply(answer)
+
+
+def _shaped(call: EngineCall, body: bytes) -> bytes:
+    if call.rule.hides == "projects":
+        return without_other_projects(body, call.holds, call.engine.directory)
+    return without_secrets(body)
 
 
 def engine_path(scope: Scope) -> tuple[str | None, str] | None:
@@ -190,28 +276,6 @@ def engine_path(scope: Scope) -> tuple[str | None, str] | None:
     if rest == PREFIX or rest.startswith(PREFIX + "/"):
         return mount, rest[len(PREFIX) :] or "/"
     return None
-
-
-def _inspect(call: EngineCall, body: bytes) -> dict[str, object]:
-    """Check the body; its fields."""
-    if call.rule.inspect is None or not body:
-        return {}
-    try:
-        parsed: object = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise OpenWorkError("invalid_json", "The body is not valid JSON.", status=400) from error
-    check_body(call.rule.inspect, parsed, Bounds(call.workspace.path))
-    return cast("dict[str, object]", parsed) if isinstance(parsed, dict) else {}
-
-
-async def _inspect_command(
-    call: EngineCall, pool: UpstreamPool, fields: Mapping[str, object]
-) -> None:
-    arguments = str(fields.get("arguments") or "")
-    for each in await look_up(pool, call, b"/command"):
-        if each.get("name") == fields.get("command"):
-            bounds = Bounds(call.workspace.path)
-            check_command(str(each.get("template") or ""), arguments, bounds)
 
 
 def _unconfigured(message: str) -> OpenWorkError:

@@ -17,7 +17,7 @@ import httptools
 from openwork.common.errors import OpenWorkError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     Body = bytes | AsyncIterator[bytes] | None
 
@@ -27,8 +27,10 @@ LARGEST_HEAD_BYTES = 128 * 1024
 # The engine may close a connection it thinks idle just as we use it. A request that must not be
 # made twice goes over a connection used within this time, or over a new one.
 FRESH_FOR_S = 1.0
-# And no connection is used again after this time.
+# And no connection is used again after this time: it is closed.
 IDLE_LIMIT_S = 60.0
+# A burst of requests leaves no more than this many behind.
+MOST_IDLE = 64
 
 RawHeaders = list[tuple[bytes, bytes]]
 _REPEATABLE = frozenset({b"GET", b"HEAD", b"PUT", b"DELETE", b"OPTIONS"})
@@ -47,6 +49,7 @@ class Connection(asyncio.Protocol):
         complete: The answer has been received to its end.
         last_used: Monotonic seconds.
         answered: A byte of the current answer has arrived.
+        on_lost: Called when the connection has ended while idle.
     """
 
     def __init__(self) -> None:
@@ -69,6 +72,7 @@ class Connection(asyncio.Protocol):
         self.complete = False
         self.answered = False
         self.last_used = time.monotonic()
+        self.on_lost: Callable[[Connection], None] | None = None
 
     # What the event loop calls.
 
@@ -108,6 +112,8 @@ class Connection(asyncio.Protocol):
         self._wake()
         if self._can_write is not None and not self._can_write.done():
             self._can_write.set_result(None)
+        if self.on_lost is not None:
+            self.on_lost(self)
 
     def pause_writing(self) -> None:
         """The send buffer is full."""
@@ -300,7 +306,8 @@ class UpstreamPool:
         self._host = host
         self._port = port
         self._tls = tls
-        self._idle: list[Connection] = []
+        self._idle: list[Connection] = []  # the longest idle first
+        self._sweeper: asyncio.TimerHandle | None = None
 
     async def request(
         self,
@@ -347,16 +354,44 @@ class UpstreamPool:
 
     def release(self, connection: Connection) -> None:
         """Keep the connection when its answer ended well, else close it."""
-        if connection.reusable:
-            connection.last_used = time.monotonic()
-            self._idle.append(connection)
-        else:
+        if not connection.reusable or len(self._idle) >= MOST_IDLE:
             connection.abort()
+            return
+        connection.last_used = time.monotonic()
+        connection.on_lost = self._idle.remove
+        self._idle.append(connection)
+        if self._sweeper is None:
+            self._sweep_in(IDLE_LIMIT_S)
 
     def close(self) -> None:
         """Close the idle connections."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
         while self._idle:
-            self._idle.pop().abort()
+            self._take().abort()
+
+    def _take(self) -> Connection:
+        """The connection that was used last: the others may reach their time."""
+        connection = self._idle.pop()
+        connection.on_lost = None
+        return connection
+
+    def _sweep_in(self, seconds: float) -> None:
+        self._sweeper = asyncio.get_running_loop().call_later(seconds, self._sweep)
+
+    def _sweep(self) -> None:
+        """Close what has been idle too long, and come back for the next."""
+        self._sweeper = None
+        now = time.monotonic()
+        while self._idle:
+            left_s = self._idle[0].last_used + IDLE_LIMIT_S - now
+            if left_s > 0:
+                self._sweep_in(left_s)
+                return
+            connection = self._idle.pop(0)
+            connection.on_lost = None
+            connection.abort()
 
     def _head(
         self,
@@ -387,7 +422,7 @@ class UpstreamPool:
         limit_s = FRESH_FOR_S if fresh else IDLE_LIMIT_S
         now = time.monotonic()
         while self._idle:
-            connection = self._idle.pop()
+            connection = self._take()
             if connection.usable and now - connection.last_used < limit_s:
                 return connection, True
             connection.abort()
