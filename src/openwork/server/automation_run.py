@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 # The engine may be starting together with the server, or again after a crash.
 ENGINE_WAIT_S = 20.0
+ENGINE_PROBE_S = 4.0  # one that is busy starting answers late
 ENGINE_PAUSE_S = 0.5
 CONNECT_TIMEOUT_S = 15.0
 ABORT_TIMEOUT_S = 1.5  # a server that is told to stop has 3 s for all of it
@@ -134,7 +135,7 @@ async def _wait_for(client: EngineClient) -> None:
         async with asyncio.timeout(ENGINE_WAIT_S):
             while True:
                 try:
-                    await client.health()
+                    await client.health(timeout_s=ENGINE_PROBE_S)
                     return
                 except OpenWorkError as error:
                     if error.code != "engine_unreachable":
