@@ -113,7 +113,7 @@ class TestPatchingTheEngine:
         self, root: WorkspaceRoot, folder: Path
     ):
         (folder / "opencode.jsonc").write_text(COMMENTED)
-        patch = {"permission": {"edit": "allow", "external_directory": {"/data/*": "allow"}}}
+        patch = {"permission": {"edit": "ask", "external_directory": {"/data/*": "allow"}}}
         config.patch_config(root, patch)
         assert config.read_config(root)["permission"] == {
             "edit": "ask",
@@ -121,7 +121,17 @@ class TestPatchingTheEngine:
         }
         assert "// people look first" in (folder / "opencode.jsonc").read_text()
 
-    @pytest.mark.parametrize("patch", [{}, {"external_directory": None}, {"edit": "deny"}])
+    @pytest.mark.parametrize("patch", [{"edit": "allow"}, {"webfetch": "deny"}, {"edit": None}])
+    def test_another_permission_is_refused_not_dropped(
+        self, root: WorkspaceRoot, folder: Path, patch: dict[str, Any]
+    ):
+        (folder / "opencode.jsonc").write_text(COMMENTED)
+        with pytest.raises(OpenWorkError, match="cannot be changed here") as caught:
+            config.patch_config(root, {"permission": patch, "theme": "light"})
+        assert caught.value.code == "invalid_payload"
+        assert (folder / "opencode.jsonc").read_text() == COMMENTED
+
+    @pytest.mark.parametrize("patch", [{}, {"external_directory": None}])
     def test_without_it_external_directory_goes(
         self, root: WorkspaceRoot, folder: Path, patch: dict[str, Any]
     ):

@@ -136,6 +136,7 @@ def plan(
         opencode: Each key replaces that key of the engine's configuration, comments kept. Of
             ``permission`` only ``external_directory`` is taken: it replaces what is there, and
             without it (or null) it is removed, and ``permission`` too when that leaves it empty.
+            Its other keys must be as they are: they decide what the agent may do unasked.
         openwork: Each key replaces that key of ``openwork.json``.
 
     Raises:
@@ -148,7 +149,7 @@ def plan(
     openwork_patch = _object_or_none(openwork, "openwork")
     writes: list[PlannedWrite] = []
     if config_patch is not None:
-        _check_permission(config_patch)
+        _check_permission(config_patch, read_config(root))
         writes.append(_plan_config(root, lambda text: _patched(text, config_patch)))
     if openwork_patch is not None:
         writes.append(_plan_openwork(root, openwork_patch))
@@ -222,12 +223,24 @@ def _with_external_directory(text: str, patch: dict[str, JsonValue]) -> str:
     return jsonc.set_value(text, ["permission", "external_directory"], wanted)
 
 
-def _check_permission(patch: dict[str, JsonValue]) -> None:
+def _check_permission(patch: dict[str, JsonValue], current: dict[str, JsonValue]) -> None:
     if "permission" not in patch:
         return
     permission = patch["permission"]
     if not isinstance(permission, dict):
         raise _invalid("opencode.permission must be an object with external_directory.")
+    there = current.get("permission")
+    kept = there if isinstance(there, dict) else {}
+    changed = [
+        key
+        for key, value in permission.items()
+        if key != "external_directory" and (key not in kept or kept[key] != value)
+    ]
+    if changed:
+        raise _invalid(
+            f"opencode.permission.{changed[0]} cannot be changed here: only external_directory can.",
+            hint="Whoever owns the folder edits it in opencode.jsonc.",
+        )
     wanted = permission.get("external_directory")
     rules = wanted if isinstance(wanted, dict) else {"*": wanted}
     if wanted is not None and not all(
@@ -248,8 +261,8 @@ def _object_or_none(value: object, name: str) -> dict[str, JsonValue] | None:
     return cast("dict[str, JsonValue]", value)
 
 
-def _invalid(message: str) -> OpenWorkError:
-    return OpenWorkError("invalid_payload", message, status=400)
+def _invalid(message: str, hint: str | None = None) -> OpenWorkError:
+    return OpenWorkError("invalid_payload", message, hint=hint, status=400)
 
 
 def _read(path: SafePath) -> bytes:
