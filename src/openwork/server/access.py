@@ -25,7 +25,6 @@ from openwork.server.gate import require_writable
 from openwork.server.middleware.request_log import name_route
 from openwork.server.registry import Workspace
 from openwork.server.scope import Scope
-from openwork.server.wire import ErrorBody
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -38,9 +37,11 @@ if TYPE_CHECKING:
 
 DEFAULT_BODY_LIMIT_BYTES = 1_000_000
 _PATH_PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
+# By reference: a model here would be built anew for each route, which takes a fifth of the start.
+_FAILURE = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
 FAILURES: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": ErrorBody, "description": "Refused: the code says why."},
-    "5XX": {"model": ErrorBody, "description": "This server, or what it depends on, failed."},
+    "4XX": {"content": _FAILURE, "description": "Refused: the code says why."},
+    "5XX": {"content": _FAILURE, "description": "This server, or what it depends on, failed."},
 }
 
 

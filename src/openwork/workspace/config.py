@@ -238,7 +238,7 @@ def _check_permission(patch: dict[str, JsonValue], current: dict[str, JsonValue]
     ]
     if changed:
         raise _invalid(
-            f"opencode.permission.{changed[0]} cannot be changed here: only external_directory can.",
+            f"opencode.permission.{changed[0]} cannot be changed here, external_directory alone.",
             hint="Whoever owns the folder edits it in opencode.jsonc.",
         )
     wanted = permission.get("external_directory")

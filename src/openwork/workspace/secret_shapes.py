@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cache
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,21 +15,29 @@ class Shape:
 
     Attributes:
         kind: Its name.
-        pattern: Finds it; a group ``secret`` marks the part to hide, else all of it is.
+        source: The pattern's text; a group ``secret`` marks the part to hide, else all of it is.
         random: Whether that part must also look random, because words have this form too.
         marks: The text, in lower case, holds one of them where the form stands; empty: unknown.
             Looking for them first is what makes searching cheap.
     """
 
     kind: str
-    pattern: re.Pattern[str]
+    source: str
     random: bool = False
     marks: tuple[str, ...] = ()
+
+    @property
+    def pattern(self) -> re.Pattern[str]:
+        """Finds it. Compiled when first used: a server that starts has other things to do."""
+        return _compiled(self.source)
+
+
+_compiled = cache(re.compile)
 
 
 def _shape(kind: str, pattern: str, marks: str = "", *, random: bool = False) -> Shape:
     # Starting only where no name goes on keeps words out, and searching linear.
-    return Shape(kind, re.compile(rf"(?<![A-Za-z0-9_])(?:{pattern})"), random, tuple(marks.split()))
+    return Shape(kind, rf"(?<![A-Za-z0-9_])(?:{pattern})", random, tuple(marks.split()))
 
 
 _SECRET_WORD = r"(?i:api[_-]?key|access[_-]?key|token|secret|password|passwd|passphrase)"  # noqa: S105  # a pattern
@@ -129,24 +138,24 @@ SHAPES = (
     _shape("openwork-token", r"owt_[0-9a-f]{32}", "owt_"),
     Shape(
         "address-login",
-        re.compile(r"(?<=\w://)(?P<secret>[^/@\s:]{0,256}:[^/@\s]{1,1024})(?=@)"),
+        r"(?<=\w://)(?P<secret>[^/@\s:]{0,256}:[^/@\s]{1,1024})(?=@)",
         marks=("://",),
     ),
     Shape(
         "address-parameter",
-        re.compile(rf"[?&;](?:{_NAME}|key|sig|signature|auth)=(?P<secret>[^&\s\"'#]{{8,}})"),
+        rf"[?&;](?:{_NAME}|key|sig|signature|auth)=(?P<secret>[^&\s\"'#]{{8,}})",
         random=True,
         marks=("=",),
     ),
     Shape(  # whatever the name begins with: only its last word counts
         "assignment",
-        re.compile(rf"{_SECRET_WORD}[\"']?[ \t]{{0,3}}[=:][ \t]{{0,3}}[\"']?(?P<secret>{_VALUE})"),
+        rf"{_SECRET_WORD}[\"']?[ \t]{{0,3}}[=:][ \t]{{0,3}}[\"']?(?P<secret>{_VALUE})",
         random=True,
         marks=_SECRET_WORD_MARKS,
     ),
     Shape(
         "flag",
-        re.compile(rf"(?<![^\s\"'`=(\[,])--?{_NAME}[ \t][\"']?(?P<secret>{_VALUE})"),
+        rf"(?<![^\s\"'`=(\[,])--?{_NAME}[ \t][\"']?(?P<secret>{_VALUE})",
         random=True,
         marks=_SECRET_WORD_MARKS,
     ),

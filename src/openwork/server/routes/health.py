@@ -14,7 +14,7 @@ from openwork.server.access import (
     authorized,
     guarded_router,
 )
-from openwork.server.wire import WireModel
+from openwork.server.wire import ErrorBody, WireModel
 from openwork.version import __version__
 from openwork.workspace.skill_hub import HUB
 
@@ -40,7 +40,8 @@ class WhoAmI(WireModel):
     actor: dict[str, Any]
 
 
-@router.get("/health")
+# The model stands here so that the document defines it; the other routes refer to it.
+@router.get("/health", responses={500: {"model": ErrorBody, "description": "It failed."}})
 @access(PUBLIC)
 async def health(context: Context) -> HealthBody:
     """Whether the server is up. The only thing told to everybody."""
