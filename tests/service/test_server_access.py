@@ -76,6 +76,7 @@ TABLE = {
     "POST /workspace/{workspace_id}/opencode-router/bindings": "collaborator",
     "POST /workspace/{workspace_id}/opencode-router/send": "collaborator",
     "GET /metrics": "viewer",
+    "GET /audit": "host",
     "GET /tokens": "host",
     "POST /tokens": "host",
     "DELETE /tokens/{token_id}": "host",
@@ -420,3 +421,19 @@ async def test_secrets_stay_out_of_logs_audit_and_command_lines(tmp_path):
             if each.is_file():
                 assert stat.S_IMODE(each.stat().st_mode) == 0o600, each
         assert os.environ.get("OPENWORK_TOKEN") is None
+
+
+async def test_tokens_issued_and_revoked_are_on_the_servers_own_record(server):
+    _, issued = await server.call(
+        "POST", "/tokens", host=True, json={"scope": "viewer", "label": "phone"}
+    )
+    await server.call("DELETE", f"/tokens/{issued['id']}", host=True)
+    status, body = await server.call("GET", "/audit?limit=2", host=True)
+    assert status == 200
+    assert [(each["action"], each["target"]) for each in body["items"]] == [
+        ("tokens.revoke", issued["id"]),
+        ("tokens.issue", issued["id"]),
+    ]
+    assert body["items"][0]["actor"]["type"] == "host"
+    assert "phone" in body["items"][1]["summary"]
+    assert issued["token"] not in json.dumps(body)

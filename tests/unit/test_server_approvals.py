@@ -26,7 +26,7 @@ async def waiting(approvals, count=1):
 
 async def test_auto_allows_at_once():
     approvals = Approvals("auto", 1)
-    assert await approvals.ask(request()) == "allowed"
+    assert (await approvals.ask(request())).outcome == "allowed"
     assert approvals.list() == []
 
 
@@ -39,14 +39,14 @@ async def test_the_host_decides_once(allow, outcome):
     approvals.reply(asked.id, allow=allow)
     with pytest.raises(OpenWorkError, match=asked.id):
         approvals.reply(asked.id, allow=not allow)
-    assert await task == outcome
+    assert (await task).outcome == outcome
     assert approvals.list() == []
 
 
 async def test_without_an_answer_time_runs_out():
     approvals = Approvals("manual", 1)
     asked = request()
-    assert await approvals.ask(asked) == "timeout"
+    assert (await approvals.ask(asked)).outcome == "timeout"
     with pytest.raises(OpenWorkError) as caught:
         approvals.reply(asked.id, allow=True)
     assert caught.value.status == 404
@@ -59,10 +59,10 @@ async def test_a_waiting_change_blocks_no_other_and_lists_by_workspace():
     await waiting(approvals, 2)
     assert [each.id for each in approvals.list("ws_b")] == [second.id]
     approvals.reply(second.id, allow=True)
-    assert await two == "allowed"
+    assert (await two).outcome == "allowed"
     assert not one.done()
     approvals.reply(first.id, allow=True)
-    assert await one == "allowed"
+    assert (await one).outcome == "allowed"
 
 
 async def test_a_caller_that_leaves_withdraws_its_own_change_only():
@@ -70,7 +70,7 @@ async def test_a_caller_that_leaves_withdraws_its_own_change_only():
     one, two = (asyncio.create_task(approvals.ask(request())) for _ in range(2))
     await waiting(approvals, 2)
     approvals.withdraw(one)
-    assert await one == "withdrawn"
+    assert (await one).outcome == "withdrawn"
     assert not two.done()
     two.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -111,7 +111,7 @@ async def test_who_follows_sees_what_comes_and_what_became_of_it():
     assert [name for name, _ in seen] == ["list", "added", "resolved", "resolved"]
     assert {each["outcome"] for name, each in seen if name == "resolved"} == {"denied", "withdrawn"}
     assert [name for name, _ in other] == ["list", "added", "resolved"]
-    assert await waits == "denied"
+    assert (await waits).outcome == "denied"
     for each in followers:
         each.cancel()
     await asyncio.wait([*followers, more])
@@ -133,7 +133,7 @@ async def test_a_slow_follower_is_told_the_whole_list_instead(monkeypatch):
     assert len(events[-1].data["items"]) == 6
     await stream.aclose()
     approvals.close()
-    assert await asyncio.gather(*tasks) == ["restart"] * 6
+    assert [each.outcome for each in await asyncio.gather(*tasks)] == ["restart"] * 6
 
 
 async def test_a_stop_denies_what_waits_and_what_comes_later():
@@ -141,8 +141,8 @@ async def test_a_stop_denies_what_waits_and_what_comes_later():
     task = asyncio.create_task(approvals.ask(request()))
     await waiting(approvals)
     approvals.close()
-    assert await task == "restart"
-    assert await approvals.ask(request()) == "restart"
+    assert (await task).outcome == "restart"
+    assert (await approvals.ask(request())).outcome == "restart"
 
 
 def test_the_host_sees_how_long_it_waits():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import Literal
 
 import pytest
@@ -146,3 +147,24 @@ async def test_bodies_of_a_workspace_run_one_after_another_while_approvals_wait_
     await asyncio.gather(*tasks)
     assert most == 1
     assert await setup.outcomes() == ["done"] * 5
+
+
+@pytest.mark.parametrize("allow", [True, False])
+async def test_who_decided_is_recorded_and_sees_what_would_change(tmp_path, allow):
+    setup = Setup(tmp_path, mode="manual")
+    host = Actor("host", "host-hash", Scope.OWNER)
+
+    async def attempt():
+        with contextlib.suppress(OpenWorkError):
+            async with setup.change(detail="model: a/b"):
+                pass
+
+    task = asyncio.create_task(attempt())
+    await until(setup.approvals.list)
+    (waiting,) = setup.approvals.list()
+    assert waiting.to_json()["detail"] == "model: a/b"
+    setup.approvals.reply(waiting.id, allow=allow, by=host)
+    await task
+    (entry,) = await setup.audit.tail("ws_a", 10)
+    assert entry["decidedBy"] == host.to_json()
+    assert entry["outcome"] == ("done" if allow else "denied")

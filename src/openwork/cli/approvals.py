@@ -61,6 +61,8 @@ def list_approvals(
         waited_s = max(0, int(time.time() - item["createdAt"] / 1000))
         say(f"{item['id']}  {item['action']}  waiting {waited_s} s")
         say(f"  {item['summary']}")
+        for line in item.get("detail", "").splitlines():
+            say(f"    {line}")
         for path in item["paths"]:
             say(f"  {path}")
     return 0

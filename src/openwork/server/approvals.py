@@ -23,9 +23,21 @@ if TYPE_CHECKING:
     from openwork.server.auth import Actor
 
 Outcome = Literal["allowed", "denied", "timeout", "withdrawn", "restart"]
-Answer = Literal["allowed", "denied", "withdrawn", "restart"]
 # A follower that is this far behind is told the whole list instead.
 MOST_UNSENT = 100
+
+
+@dataclass(frozen=True)
+class Decision:
+    """How it came out.
+
+    Attributes:
+        outcome: What became of the request.
+        by: Who answered; None when nobody did.
+    """
+
+    outcome: Outcome
+    by: Actor | None = None
 
 
 @dataclass(frozen=True)
@@ -40,6 +52,7 @@ class ApprovalRequest:
         paths: Absolute paths that would change.
         created_at_ms: Since the epoch.
         actor: Who wants it.
+        detail: What exactly would change, without secrets; "" when the summary says it all.
     """
 
     workspace_id: str
@@ -47,12 +60,13 @@ class ApprovalRequest:
     summary: str
     paths: tuple[str, ...]
     actor: Actor
+    detail: str = ""
     id: str = field(default_factory=new_id)
     created_at_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
 
     def to_json(self) -> dict[str, Any]:
-        """``{id, workspaceId, action, summary, paths, createdAt, actor}``."""
-        return {
+        """``{id, workspaceId, action, summary, detail?, paths, createdAt, actor}``."""
+        body: dict[str, Any] = {
             "id": self.id,
             "workspaceId": self.workspace_id,
             "action": self.action,
@@ -61,6 +75,7 @@ class ApprovalRequest:
             "createdAt": self.created_at_ms,
             "actor": self.actor.to_json(),
         }
+        return body | {"detail": self.detail} if self.detail else body
 
 
 class _Follower:
@@ -86,7 +101,7 @@ class _Follower:
 @dataclass(frozen=True)
 class _Waiting:
     request: ApprovalRequest
-    answer: asyncio.Future[Answer]
+    answer: asyncio.Future[Decision]
     task: asyncio.Task[object] | None
 
 
@@ -114,26 +129,27 @@ class Approvals:
         requests = [each.request for each in self._waiting.values()]
         return [each for each in requests if workspace_id in {None, each.workspace_id}]
 
-    async def ask(self, request: ApprovalRequest) -> Outcome:
+    async def ask(self, request: ApprovalRequest) -> Decision:
         """Wait for the answer, or for :meth:`withdraw`. Other requests go on meanwhile."""
         if self.mode == "auto":
-            return "allowed"
+            return Decision("allowed")
         if self._closed:
-            return "restart"
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+            return Decision("restart")
+        answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
         self._waiting[request.id] = _Waiting(request, answer, asyncio.current_task())
         self._tell(request, ServerEvent(self.describe(request), "added"))
-        outcome: Outcome = "withdrawn"  # unless it comes to an answer
+        decision = Decision("withdrawn")  # unless it comes to an answer
         try:
             async with asyncio.timeout(self.timeout_ms / 1000):
-                outcome = await answer
+                decision = await answer
         except TimeoutError:
-            outcome = "timeout"
+            decision = Decision("timeout")
         finally:
             del self._waiting[request.id]
-            told = {"id": request.id, "workspaceId": request.workspace_id, "outcome": outcome}
+            told = {"id": request.id, "workspaceId": request.workspace_id}
+            told["outcome"] = decision.outcome
             self._tell(request, ServerEvent(told, "resolved"))
-        return outcome
+        return decision
 
     async def follow(self, workspace_id: str | None = None) -> AsyncGenerator[ServerEvent]:
         """What waits, as it comes and goes; of one workspace when named. Never ends by itself.
@@ -162,10 +178,10 @@ class Approvals:
         self._closed = True
         for each in self._waiting.values():
             if not each.answer.done():
-                each.answer.set_result("restart")
+                each.answer.set_result(Decision("restart"))
 
-    def reply(self, request_id: str, *, allow: bool) -> None:
-        """Answer a waiting request.
+    def reply(self, request_id: str, *, allow: bool, by: Actor | None = None) -> None:
+        """Answer a waiting request; ``by`` is who answers.
 
         Raises:
             OpenWorkError: ``approval_not_found``: unknown, answered already, or out of time.
@@ -178,13 +194,13 @@ class Approvals:
                 hint="It may have been answered or have run out of time: openwork approvals list",
                 status=404,
             )
-        found.answer.set_result("allowed" if allow else "denied")
+        found.answer.set_result(Decision("allowed" if allow else "denied", by))
 
     def withdraw(self, task: asyncio.Task[object] | None) -> None:
         """Whoever asked in ``task`` has left: what it waits for must not happen any more."""
         for each in self._waiting.values():
             if each.task is task and not each.answer.done():
-                each.answer.set_result("withdrawn")
+                each.answer.set_result(Decision("withdrawn"))
 
     def _tell(self, request: ApprovalRequest, event: ServerEvent) -> None:
         for follower in self._followers:

@@ -33,6 +33,7 @@ class AuditRecord:
 
     Attributes:
         reason: Why it came out so, where the outcome alone does not say it: ``restart``.
+        decided_by: Who allowed or denied it, when somebody was asked.
     """
 
     workspace_id: str
@@ -42,6 +43,11 @@ class AuditRecord:
     summary: str
     outcome: AuditOutcome = "done"
     reason: str = ""
+    decided_by: Actor | None = None
+
+
+# The log of what concerns no workspace.
+SERVER_LOG = "server"
 
 
 class AuditLog:
@@ -164,18 +170,24 @@ def _entry(record: AuditRecord, timestamp: int, end: _ChainEnd) -> dict[str, Any
     entry: dict[str, Any] = {
         "id": new_id(),
         "workspaceId": record.workspace_id,
-        "actor": {key: _text(str(value)) for key, value in record.actor.to_json().items()},
+        "actor": _actor(record.actor),
         "action": record.action,
         "target": _text(record.target),
         "summary": _text(record.summary),
         "timestamp": timestamp,
         "outcome": record.outcome,
     }
+    if record.decided_by is not None:
+        entry["decidedBy"] = _actor(record.decided_by)
     if record.reason:
         entry["reason"] = record.reason
     if end.torn:
         entry["torn"] = end.torn
     return entry | {"previous": end.hash}
+
+
+def _actor(actor: Actor) -> dict[str, str]:
+    return {key: _text(str(value)) for key, value in actor.to_json().items()}
 
 
 def _text(value: str) -> str:

@@ -24,6 +24,7 @@ async def change_config(
     action: str,
     summary: str,
     reload: tuple[Reason, ReloadTrigger],
+    detail: str = "",
 ) -> None:
     """Edit ``opencode.json(c)`` when the gate lets it through.
 
@@ -38,6 +39,7 @@ async def change_config(
         action: For the audit log.
         summary: For the person who approves.
         reload: The event when the text changes.
+        detail: For the person who approves, see ``Gate.change``.
 
     Raises:
         OpenWorkError: As ``config.edit_config`` and ``Gate.change``.
@@ -50,5 +52,6 @@ async def change_config(
         summary=summary,
         paths=[planned.path.absolute],
         reload=reload if planned.new != planned.old else None,
+        detail=detail,
     ):
         config.edit_config(workspace.root, edit)

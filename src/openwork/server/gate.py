@@ -40,11 +40,13 @@ class Change:
         summary: For the audit log; the body may make it more exact.
         target: What the audit log names; the body may make it more exact.
         recorded_at_ms: When it was recorded; set once the change is done.
+        decided_by: Who allowed or denied it; None when nobody was asked.
     """
 
     summary: str
     target: str
     recorded_at_ms: int = 0
+    decided_by: Actor | None = None
 
 
 def require_writable(*, read_only: bool) -> None:
@@ -91,6 +93,7 @@ class Gate:
         target: str | None = None,
         reload: tuple[Reason, ReloadTrigger] | None = None,
         writes: bool = True,
+        detail: str = "",
     ) -> AsyncGenerator[Change]:
         """Let one change through: the body of the ``async with`` makes it.
 
@@ -106,6 +109,7 @@ class Gate:
             target: What the audit log names; the first path when None.
             reload: The reload event to emit when the change is done.
             writes: False for an act that changes no file: a read-only server lets it through.
+            detail: What exactly would change, without secrets, for the person who approves.
 
         Raises:
             OpenWorkError: ``read_only``, ``forbidden``, or ``write_denied`` with
@@ -115,7 +119,10 @@ class Gate:
         require(actor, Scope.COLLABORATOR)
         named = target if target is not None else str(next(iter(paths), workspace.path))
         change = Change(summary=summary, target=named)
-        await self._approve(actor, workspace, action, change, paths)
+        request = ApprovalRequest(
+            workspace.id, action, summary, tuple(str(path) for path in paths), actor, detail
+        )
+        await self._approve(workspace, change, request)
         outcome: AuditOutcome = "failed"
         lock = self._locks.setdefault(workspace.id, asyncio.Lock())
         async with lock, self._reload_events.own_change(workspace.id, paths, reload):
@@ -128,20 +135,14 @@ class Gate:
                 )
 
     async def _approve(
-        self,
-        actor: Actor,
-        workspace: Workspace,
-        action: str,
-        change: Change,
-        paths: Sequence[Path],
+        self, workspace: Workspace, change: Change, request: ApprovalRequest
     ) -> None:
-        request = ApprovalRequest(
-            workspace.id, action, change.summary, tuple(str(path) for path in paths), actor
-        )
-        outcome = await self._approvals.ask(request)
+        decision = await self._approvals.ask(request)
+        change.decided_by = decision.by
+        outcome = decision.outcome
         if outcome == "allowed":
             return
-        await self._record(actor, workspace, action, change, outcome)
+        await self._record(request.actor, workspace, request.action, change, outcome)
         raise OpenWorkError(
             "write_denied",
             f"The change {_REFUSALS[outcome]}: {change.summary}",
@@ -160,6 +161,13 @@ class Gate:
     ) -> int:
         recorded, reason = ("denied", "restart") if outcome == "restart" else (outcome, "")
         record = AuditRecord(
-            workspace.id, actor, action, change.target, change.summary, recorded, reason
+            workspace.id,
+            actor,
+            action,
+            change.target,
+            change.summary,
+            recorded,
+            reason,
+            decided_by=change.decided_by,
         )
         return await asyncio.shield(self._audit.append(record))

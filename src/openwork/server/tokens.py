@@ -6,6 +6,7 @@ milliseconds since the epoch.
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -53,6 +54,7 @@ class TokenStore:
             token.hash: token for token in _read(path, read_json_object(path))
         }
         self._on_revoke: list[Callable[[str], None]] = []
+        self._changing = threading.Lock()
 
     def scope_of(self, digest: str) -> Scope | None:
         """The scope of the token with this hash. Looked up by hash: no secret is compared."""
@@ -75,7 +77,8 @@ class TokenStore:
         """
         secret = new_access_token()
         token = IssuedToken(new_id(), token_hash(secret), scope, _now_ms(), label)
-        self._save({**self._by_hash, token.hash: token})
+        with self._changing:
+            self._save({**self._by_hash, token.hash: token})
         return token, secret
 
     def revoke(self, token_id: str) -> None:
@@ -85,10 +88,11 @@ class TokenStore:
             OpenWorkError: ``token_not_found``.
             OSError: The store cannot be written; the token still works.
         """
-        found = next((each for each in self._by_hash.values() if each.id == token_id), None)
-        if found is None:
-            raise OpenWorkError("token_not_found", f"There is no token {token_id}.", status=404)
-        self._save({key: each for key, each in self._by_hash.items() if each is not found})
+        with self._changing:
+            found = next((each for each in self._by_hash.values() if each.id == token_id), None)
+            if found is None:
+                raise OpenWorkError("token_not_found", f"There is no token {token_id}.", status=404)
+            self._save({key: each for key, each in self._by_hash.items() if each is not found})
         for callback in self._on_revoke:
             callback(found.hash)
 

@@ -10,6 +10,7 @@ from fastapi import Query
 from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
 from openwork.server.query import switch
 from openwork.server.reload_events import ReloadTrigger
+from openwork.server.shown import shown
 from openwork.server.wire import WireModel
 from openwork.workspace import agents
 from openwork.workspace.user_config import user_config_root
@@ -66,6 +67,7 @@ async def upsert_agent(
         workspace,
         action="agents.upsert",
         summary=f"{'Change' if planned.exists else 'Add'} the agent {name}",
+        detail=shown(body.content),
         paths=[path.absolute],
         reload=("agents", ReloadTrigger("agent", name, planned.action, str(path))),
     ):

@@ -35,9 +35,9 @@ async def stream_approvals(context: Context, actor: Caller, mount: Mount) -> Eve
 @router.post("/approvals/{approval_id}")
 @access(HOST)
 async def reply_approval(
-    context: Context, approval_id: str, body: ApprovalReply
+    context: Context, actor: Caller, approval_id: str, body: ApprovalReply
 ) -> dict[str, bool]:
     """Allow or deny a waiting change."""
     allowed = body.reply == "allow"
-    context.approvals.reply(approval_id, allow=allowed)
+    context.approvals.reply(approval_id, allow=allowed, by=actor)
     return {"ok": True, "allowed": allowed}

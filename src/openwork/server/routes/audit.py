@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from fastapi import Query
 from fastapi.responses import StreamingResponse
 
-from openwork.server.access import CLIENT, Context, Target, access, guarded_router
+from openwork.server.access import CLIENT, HOST, Context, Target, access, guarded_router
+from openwork.server.audit import SERVER_LOG
 from openwork.server.audit_export import MEDIA_TYPES, ExportFormat, export
 from openwork.server.audit_pages import AuditFilter
 
@@ -18,6 +19,20 @@ LARGEST_LIMIT = 200
 LARGEST_DIGITS = 9
 
 FilterText = Annotated[str, Query(max_length=200)]
+
+
+@router.get("/audit")
+@access(HOST)
+async def read_server_audit(
+    context: Context,
+    limit: str = "",
+    before: FilterText = "",
+    action: FilterText = "",
+    actor: FilterText = "",
+) -> dict[str, Any]:
+    """What concerns the server and no workspace: tokens issued and revoked. Queries as below."""
+    wanted = AuditFilter(action, actor)
+    return (await context.audit.page(SERVER_LOG, _limit(limit), wanted, before)).to_json()
 
 
 @router.get("/workspace/{workspace_id}/audit")

@@ -12,6 +12,7 @@ from pydantic import Field, StrictBool, StrictInt
 from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
 from openwork.server.audit import AuditRecord
 from openwork.server.automation_state import to_ms
+from openwork.server.shown import shown
 from openwork.server.wire import Ok, WireModel
 from openwork.workspace import automation_log, config
 from openwork.workspace.automations import (
@@ -29,7 +30,6 @@ from openwork.workspace.schedules import LEAST_INTERVAL_S, MOST_INTERVAL_S, pars
 router = guarded_router("automations")
 
 BASE = "/workspace/{workspace_id}/agentlab/automations"
-PROMPT_SHOWN = 1_000
 
 Hour = Annotated[StrictInt, Field(ge=0, le=23)]
 Minute = Annotated[StrictInt, Field(ge=0, le=59)]
@@ -107,8 +107,8 @@ async def save_automation(
         actor,
         workspace,
         action="agentlab.automations.upsert",
-        summary=f"Save the automation {wanted.name.strip()!r}, which runs {when}: "
-        f"{_shown(wanted.prompt)}",
+        summary=f"Save the automation {wanted.name.strip()!r}, which runs {when}",
+        detail=shown(wanted.prompt),
         paths=[automations_path(workspace.root).absolute],
     ):
         # The file may have changed while the approval was waited for.
@@ -176,13 +176,6 @@ async def read_log(workspace: Target, automation_id: str) -> dict[str, Any]:
     """``{id, content}``: JSON lines, one a run, oldest first."""
     content = await asyncio.to_thread(automation_log.read_log, workspace.root, automation_id)
     return {"id": automation_id, "content": content}
-
-
-def _shown(prompt: str) -> str:
-    """The prompt as whoever approves it reads it: on one line, and saying when it is cut."""
-    text = " ".join(prompt.split())
-    more = len(text) - PROMPT_SHOWN
-    return text if more <= 0 else f"{text[:PROMPT_SHOWN]}… and {more:,} characters more"
 
 
 def _now_ms() -> int:

@@ -10,6 +10,7 @@ from fastapi import Request  # noqa: TC002  # FastAPI reads it
 from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
 from openwork.server.auth import address_of
 from openwork.server.reload_events import ReloadTrigger
+from openwork.server.shown import shown
 from openwork.server.wire import WireModel
 from openwork.workspace import commands
 from openwork.workspace.user_config import user_config_root
@@ -62,6 +63,7 @@ async def upsert_command(
         workspace,
         action="commands.upsert",
         summary=f"{'Change' if planned.exists else 'Add'} the command /{name}",
+        detail=shown(body.template),
         paths=[path.absolute],
         reload=("commands", ReloadTrigger("command", name, planned.action, str(path))),
     ):

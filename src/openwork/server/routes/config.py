@@ -11,6 +11,7 @@ from openwork.server.any_json import AnyJson
 from openwork.server.imports import journal_of
 from openwork.server.reload_events import ReloadTrigger
 from openwork.server.scope import Scope
+from openwork.server.shown import shown
 from openwork.server.wire import WireModel
 from openwork.workspace import config, transaction
 from openwork.workspace.hidden_values import refuse_redirected_secrets, restore_hidden
@@ -72,6 +73,7 @@ async def patch_config(
         summary=f"Change configuration: {names}",
         paths=paths,
         reload=("config", trigger) if body.opencode else None,
+        detail=shown(body.model_dump(exclude_none=True)),
     ) as change:
         # The files may have changed while the approval was waited for.
         await asyncio.to_thread(

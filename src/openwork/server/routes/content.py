@@ -9,6 +9,7 @@ from pydantic import Field
 
 from openwork.server.access import CLIENT, Access, Caller, Context, Target, access, guarded_router
 from openwork.server.scope import Scope
+from openwork.server.shown import shown
 from openwork.server.wire import WireModel
 from openwork.workspace.text_files import TextWrite, check_write, read_text, write_text
 
@@ -52,6 +53,7 @@ async def write_content(
         workspace,
         action="workspace.file.write",
         summary=f"Write {place.relative}",
+        detail=shown(body.content),
         paths=[place.absolute],
     ):
         written = await asyncio.to_thread(write_text, workspace.root, write)

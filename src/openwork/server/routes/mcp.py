@@ -12,6 +12,7 @@ from openwork.server.config_change import change_config
 from openwork.server.forward import ask_engine, engine_service
 from openwork.server.reload_events import ReloadTrigger
 from openwork.server.scope import Scope
+from openwork.server.shown import shown
 from openwork.server.wire import Ok, WireModel
 from openwork.workspace import mcp
 
@@ -52,6 +53,7 @@ async def add_mcp(
         lambda text: mcp.add(text, name, fields),
         action="mcp.add",
         summary=f"Add the MCP server {name}",
+        detail=shown(fields),
         reload=("mcp", ReloadTrigger("mcp", name=name, action="added")),
     )
     return _listing(actor, workspace)

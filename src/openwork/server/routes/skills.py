@@ -10,6 +10,7 @@ from fastapi import Query
 from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
 from openwork.server.query import switch
 from openwork.server.reload_events import ReloadTrigger
+from openwork.server.shown import shown
 from openwork.server.wire import WireModel
 from openwork.workspace import skills
 
@@ -71,6 +72,7 @@ async def upsert_skill(
         workspace,
         action="skills.upsert",
         summary=f"{'Change' if planned.exists else 'Add'} the skill {name}",
+        detail=shown(body.content),
         paths=[path.absolute],
         reload=("skills", ReloadTrigger("skill", name, planned.action, str(path))),
     ):

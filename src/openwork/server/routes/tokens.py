@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from openwork.common.errors import OpenWorkError
-from openwork.server.access import HOST, HOST_CHANGE, Context, access, guarded_router
+from openwork.server.access import HOST, HOST_CHANGE, Caller, Context, access, guarded_router
+from openwork.server.audit import SERVER_LOG, AuditRecord
 from openwork.server.scope import Scope
 from openwork.server.wire import Ok, WireModel
+
+if TYPE_CHECKING:
+    from openwork.server.auth import Actor
+    from openwork.server.context import ServerContext
 
 router = guarded_router("tokens")
 
@@ -30,20 +36,31 @@ async def list_tokens(context: Context) -> dict[str, Any]:
 
 @router.post("/tokens", status_code=201)
 @access(HOST_CHANGE)
-async def issue_token(context: Context, body: NewToken) -> dict[str, Any]:
+async def issue_token(context: Context, actor: Caller, body: NewToken) -> dict[str, Any]:
     """A new token. Its secret is in this answer and nowhere else."""
     if body.scope not in [scope.wire for scope in Scope]:
         raise OpenWorkError(
             "invalid_scope", "scope must be owner, collaborator or viewer.", status=400
         )
     label = (body.label or "").strip() or None
-    token, secret = context.tokens.issue(Scope.from_wire(body.scope), label)
+    token, secret = await asyncio.to_thread(
+        context.tokens.issue, Scope.from_wire(body.scope), label
+    )
+    named = f" ({label})" if label else ""
+    await _record(context, actor, "tokens.issue", token.id, f"Issued a {body.scope} token{named}")
     return {"token": secret, **token.to_json()}
 
 
 @router.delete("/tokens/{token_id}")
 @access(HOST_CHANGE)
-async def revoke_token(context: Context, token_id: str) -> Ok:
+async def revoke_token(context: Context, actor: Caller, token_id: str) -> Ok:
     """Make a token worthless: its next request is refused and its open streams are cut."""
     context.tokens.revoke(token_id)
+    await _record(context, actor, "tokens.revoke", token_id, "Revoked a token")
     return Ok()
+
+
+async def _record(
+    context: ServerContext, actor: Actor, action: str, token_id: str, summary: str
+) -> None:
+    await context.audit.append(AuditRecord(SERVER_LOG, actor, action, token_id, summary))
