@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fastapi import FastAPI
 
 from openwork.server import errors, page
+from openwork.server.any_json import AnyJson
 from openwork.server.middleware.cors import CorsMiddleware
 from openwork.server.middleware.host_check import HostCheckMiddleware
 from openwork.server.middleware.mount import MountMiddleware
@@ -95,6 +96,7 @@ def build_api(context: ServerContext) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json",
         redirect_slashes=False,
+        default_response_class=AnyJson,
     )
     api.state.context = context
     for each in ROUTERS:

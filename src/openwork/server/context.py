@@ -111,5 +111,6 @@ def build_context(settings: ServerSettings) -> ServerContext:
     registry.on_remove(lambda gone: context.event_streams.cut_workspace(gone.id))
     if not settings.read_only:
         recover_interrupted(settings.data_dir, registry.all())
+        registry.on_add(lambda added: recover_interrupted(settings.data_dir, [added]))
         skill_install.recover_all(each.root for each in registry.all())
     return context

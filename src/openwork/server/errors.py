@@ -7,11 +7,11 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from openwork.common.errors import OpenWorkError
 from openwork.common.ids import new_id
+from openwork.server.any_json import AnyJson
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -59,13 +59,13 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _http_exception)
 
 
-async def _openwork_error(_: Request, error: Exception) -> JSONResponse:
+async def _openwork_error(_: Request, error: Exception) -> AnyJson:
     if not isinstance(error, OpenWorkError):
         raise error
     return _response(error)
 
 
-async def _http_exception(_: Request, error: Exception) -> JSONResponse:
+async def _http_exception(_: Request, error: Exception) -> AnyJson:
     """An unknown route or method is 404 either way, as existing clients know it."""
     if isinstance(error, HTTPException) and error.status_code not in {404, 405}:
         failed = OpenWorkError("invalid_request", str(error.detail), status=error.status_code)
@@ -73,7 +73,7 @@ async def _http_exception(_: Request, error: Exception) -> JSONResponse:
     return _response(NOT_FOUND)
 
 
-async def _invalid_request(_: Request, error: Exception) -> JSONResponse:
+async def _invalid_request(_: Request, error: Exception) -> AnyJson:
     if not isinstance(error, RequestValidationError):
         raise error
     problems = error.errors()
@@ -89,8 +89,8 @@ async def _invalid_request(_: Request, error: Exception) -> JSONResponse:
     return _response(OpenWorkError("invalid_payload", named, status=400, details=details))
 
 
-def _response(error: OpenWorkError) -> JSONResponse:
-    return JSONResponse(error.to_json(), status_code=error.status, headers=_headers(error))
+def _response(error: OpenWorkError) -> AnyJson:
+    return AnyJson(error.to_json(), status_code=error.status, headers=_headers(error))
 
 
 def _headers(error: OpenWorkError) -> dict[str, str]:

@@ -156,7 +156,7 @@ def plan(root: WorkspaceRoot, new: NewCommand) -> PlannedDocument:
         gone.add("name")
     written = old.with_fields(changes, remove={*texts, "subtask", *gone} - changes.keys())
     body = new.template.strip("\r\n") + "\n"
-    bare = not written.fields and not exists and not body.lstrip("\ufeff").startswith("---")
+    bare = not written.fields and not old.opening and not body.lstrip("\ufeff").startswith("---")
     text = body if bare else written.with_body(body).text
     return PlannedDocument(path, frontmatter.encode(text), exists)
 

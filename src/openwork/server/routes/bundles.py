@@ -141,7 +141,7 @@ class ImportBody(WireModel):
         return Modes(**self.mode.model_dump()) if self.mode is not None else Modes()
 
 
-@router.get("/workspace/{workspace_id}/export", response_class=AnyJson)
+@router.get("/workspace/{workspace_id}/export")
 @access(CLIENT)
 async def export_bundle(
     actor: Caller,

@@ -33,7 +33,7 @@ class ConfigPatch(WireModel):
     openwork: dict[str, Any] | None = None
 
 
-@router.get("/workspace/{workspace_id}/config", response_class=AnyJson)
+@router.get("/workspace/{workspace_id}/config")
 @access(CLIENT)
 async def read_config(context: Context, actor: Caller, workspace: Target) -> AnyJson:
     """``{opencode, openwork, updatedAt}``: both files parsed; when the workspace last changed.

@@ -28,14 +28,14 @@ class NewMcpServer(WireModel):
     config: dict[str, Any] | None = None
 
 
-@router.get("/workspace/{workspace_id}/mcp", response_class=AnyJson)
+@router.get("/workspace/{workspace_id}/mcp")
 @access(CLIENT)
 async def list_mcp(actor: Caller, workspace: Target) -> AnyJson:
     """``{items}``: the user's servers, then the workspace's. Only owners see keys and headers."""
     return _listing(actor, workspace)
 
 
-@router.post("/workspace/{workspace_id}/mcp", response_class=AnyJson)
+@router.post("/workspace/{workspace_id}/mcp")
 @access(CHANGE)
 async def add_mcp(
     context: Context, actor: Caller, workspace: Target, body: NewMcpServer
@@ -59,7 +59,7 @@ async def add_mcp(
     return _listing(actor, workspace)
 
 
-@router.delete("/workspace/{workspace_id}/mcp/{name}", response_class=AnyJson)
+@router.delete("/workspace/{workspace_id}/mcp/{name}")
 @access(CHANGE)
 async def remove_mcp(context: Context, actor: Caller, workspace: Target, name: str) -> AnyJson:
     """Remove a server from the workspace's configuration. One that is not there is fine."""

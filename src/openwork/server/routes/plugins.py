@@ -24,7 +24,7 @@ class NewPlugin(WireModel):
     spec: str = ""
 
 
-@router.get("/workspace/{workspace_id}/plugins", response_class=AnyJson)
+@router.get("/workspace/{workspace_id}/plugins")
 @access(CLIENT)
 async def list_plugins(
     actor: Caller,
@@ -35,7 +35,7 @@ async def list_plugins(
     return _listing(actor, workspace, include_global=switch(include_global, default=False))
 
 
-@router.post("/workspace/{workspace_id}/plugins", response_class=AnyJson)
+@router.post("/workspace/{workspace_id}/plugins")
 @access(CHANGE)
 async def add_plugin(
     context: Context, actor: Caller, workspace: Target, body: NewPlugin
@@ -55,7 +55,7 @@ async def add_plugin(
     return _listing(actor, workspace)
 
 
-@router.delete("/workspace/{workspace_id}/plugins/{name:path}", response_class=AnyJson)
+@router.delete("/workspace/{workspace_id}/plugins/{name:path}")
 @access(CHANGE)
 async def remove_plugin(context: Context, actor: Caller, workspace: Target, name: str) -> AnyJson:
     """Remove every version of a package. One that is not there is fine."""
