@@ -20,6 +20,7 @@ class Recorder:
     def __init__(self):
         self.answer = OK
         self.heads: list[bytes] = []
+        self.writers: list[asyncio.StreamWriter] = []
         self.bodies: list[bytes] = []
         self.open = 0
         self.port = 0
@@ -34,6 +35,7 @@ class Recorder:
 
     async def _serve(self, reader, writer):
         self.open += 1
+        self.writers.append(writer)
         try:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
@@ -46,6 +48,7 @@ class Recorder:
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:
+            self.writers.remove(writer)
             self.open -= 1
             writer.close()
 
@@ -117,14 +120,16 @@ async def test_credentials_and_origins_stop_here_and_the_engines_own_are_added(s
         "Origin": server.base, "Referer": server.base + "/secret", "Forwarded-Not": "kept",
         "X-Forwarded-For": "1.2.3.4", "Sec-Fetch-Site": "same-origin", "Proxy-Authorization": "x",
         "Connection": "X-Drop-Me, keep-alive", "X-Drop-Me": "1", "TE": "trailers",
-        "X-OpenCode-Directory": str(server.folder),
+        "X-OpenCode-Directory": str(server.folder), "X-OpenCode-Workspace": "wrk_1",
+        "X-OpenCode-Ticket": "1",
     }  # fmt: skip
     await server.call("GET", "/opencode/path?a=1", token=CLIENT_TOKEN, headers=sent)
     (seen,) = engine.heads
     lower = seen.lower()
     for gone in (
         CLIENT_TOKEN, HOST_TOKEN, "client-id", "cookie", "origin", "referer", "x-forwarded",
-        "sec-fetch", "proxy-", "x-drop-me", "connection:", "te:",
+        "sec-fetch", "proxy-", "x-drop-me", "connection:", "\r\nte:",
+        "x-opencode-workspace", "x-opencode-ticket",
     ):  # fmt: skip
         assert gone.lower().encode() not in lower, gone
     assert b"forwarded-not: kept" in lower
@@ -291,6 +296,32 @@ async def test_a_decision_is_on_record_before_it_is_answered(server, engine):
     assert status == 200
     audit = server.folder.parent / "state" / "audit" / f"{server.workspace}.jsonl"
     assert "Allowed from now on: per_1" in audit.read_text()
+
+
+async def test_a_decision_under_way_is_recorded_by_a_server_that_stops(engine, tmp_path):
+    folder, state = tmp_path / "workspace", tmp_path / "state"
+    folder.mkdir()
+    state.mkdir()
+    engine.answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n"
+    url = f"http://127.0.0.1:{engine.port}"
+    async with running_server(folder, state, engine_url=url) as server:
+        owner = await server.token("owner")
+        asked = asyncio.create_task(
+            server.call(
+                "POST", "/opencode/permission/per_9/reply", token=owner, json={"reply": "once"}
+            )
+        )
+        # Its lookup gets no whole answer and is given up; the reply itself is answered late.
+        await until(lambda: engine.heads and engine.heads[-1].startswith(b"POST"), pause_s=0.01)
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        stopping = asyncio.create_task(server.child.stop())
+        await asyncio.sleep(0)
+        for writer in engine.writers:
+            writer.write(b"\r\n{}")
+        await stopping
+    audit = state / "audit" / f"{server.workspace}.jsonl"
+    assert "Allowed once: per_9" in audit.read_text()
 
 
 async def test_an_engine_that_answers_nonsense_is_one_clear_error(server, engine):

@@ -28,7 +28,12 @@ def test_isolated_means_a_home_of_its_own_and_no_network(tmp_path):
                  "OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR"):  # fmt: skip
         assert env[name].startswith(str(tmp_path)), name
     assert env["OPENCODE_DISABLE_MODELS_FETCH"] == "1"
+    assert env["npm_config_offline"] == "true"
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+        assert env[name] == "http://127.0.0.1:9"
+    assert "127.0.0.1" in env["NO_PROXY"]
     shared = EngineHome(tmp_path).environment(OURS, password="p", run_id="r")
+    assert not {"npm_config_offline", "HTTPS_PROXY", "OPENCODE_DISABLE_MODELS_FETCH"} & set(shared)
     assert shared["HOME"] == "/home/me"
     assert "XDG_CONFIG_HOME" not in shared
     assert shared["XDG_DATA_HOME"].startswith(str(tmp_path))
@@ -55,6 +60,18 @@ def test_prepared_folders_are_private_and_the_defaults_ask_first(tmp_path):
     written = json.loads((tmp_path / "data" / "engine" / "defaults.json").read_text())
     assert written == SAFE_DEFAULTS
     assert set(written["permission"].values()) == {"ask"}
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_our_configuration_folders_look_as_if_their_packages_were_installed(tmp_path, isolated):
+    """Otherwise the engine installs one from npm into each, in the background."""
+    EngineHome(tmp_path, isolated=isolated).prepare()
+    folders = [tmp_path / "opencode-config"]
+    folders += [tmp_path / "engine" / "config" / "opencode"] if isolated else []
+    for folder in folders:
+        lock = json.loads((folder / "package-lock.json").read_text())
+        assert lock["packages"][""]["dependencies"] == {"@opencode-ai/plugin": "*"}
+        assert list((folder / "node_modules").iterdir()) == []
 
 
 def test_defaults_somebody_edited_are_put_right(tmp_path):

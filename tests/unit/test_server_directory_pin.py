@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode
@@ -11,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from openwork.common.errors import OpenWorkError
-from openwork.server.directory_pin import pin_directory
+from openwork.server.directory_pin import lies_within, pin_directory
 from openwork.workspace.paths import WorkspaceRoot
 
 
@@ -108,3 +110,41 @@ def test_what_is_sent_on_lies_in_the_folder_whatever_is_asked(root, header, pair
     for each in chosen:
         assert Path(each).resolve(strict=True).is_relative_to(root.path)
         assert Path(each).is_dir()
+
+
+def cursor(fields):
+    return base64.urlsafe_b64encode(json.dumps(fields).encode()).decode().rstrip("=")
+
+
+@pytest.mark.parametrize("listing", ["plain", "pages"])
+def test_a_list_is_narrowed_to_one_folder_whatever_widens_it(root, listing):
+    sub = str(root.path / "sub")
+    query = urlencode({"limit": "3", "scope": "project", "path": "etc", "location[directory]": sub})
+    _, sent = pin_directory(root, str(root.path), None, query.encode(), listing=listing)
+    assert parse_qsl(sent) == [("limit", "3"), ("directory", str(root.path))]
+    header, sent = pin_directory(root, str(root.path), sub, b"", listing=listing)
+    assert parse_qsl(sent) == [("directory", header)] == [("directory", sub)]
+
+
+def test_a_cursor_stays_in_its_folder(root):
+    mine = cursor({"directory": str(root.path), "anchor": {"id": "s"}})
+    _, sent = pin_directory(root, str(root.path), None, f"cursor={mine}".encode(), listing="pages")
+    assert dict(parse_qsl(sent))["directory"] == str(root.path)
+    for bad in (
+        cursor({"anchor": {"id": "s"}}),
+        cursor({"directory": "/"}),
+        cursor([1]),
+        "x",
+        "%00",
+    ):
+        with pytest.raises(OpenWorkError) as caught:
+            pin_directory(root, str(root.path), None, f"cursor={bad}".encode(), listing="pages")
+        assert caught.value.code == "invalid_payload"
+
+
+def test_a_folder_that_the_engine_names_lies_within_or_not(root):
+    engine = "/engine/sees"
+    for name, within in ((engine, True), (engine + "/sub", True), (engine + "/in", True),
+                         (engine + "/out", False), (engine + "/missing", False), ("/", False),
+                         (str(root.path / "sub"), True), ("", False), ("\x00", False)):  # fmt: skip
+        assert lies_within(root, engine, name) is within, name

@@ -282,9 +282,31 @@ async def test_bytes_sent_into_an_idle_connection_make_it_unusable():
         await ask(pool)
         idle.set()
         await sent.wait()
-        await until(lambda: not pool._idle[0].usable)
+        await until(lambda: pool._idle == [])
         assert await ask(pool) == (200, b"ok")
         assert server.connections == 2
+
+
+async def test_a_burst_leaves_few_connections_and_they_are_closed_in_time(monkeypatch):
+    monkeypatch.setattr(upstream_module, "MOST_IDLE", 3)
+    monkeypatch.setattr(upstream_module, "IDLE_LIMIT_S", 0.05)
+    async with serving(echoing()) as (pool, server):
+        assert await asyncio.gather(*(ask(pool) for _ in range(20))) == [(200, b"ok")] * 20
+        assert server.connections == 20
+        assert len(pool._idle) == 3
+        await until(lambda: pool._idle == [], pause_s=0.01)
+        assert pool._sweeper is None
+        await until(lambda: all(task.done() for task in server.tasks), pause_s=0.01)
+
+
+async def test_an_idle_connection_that_the_engine_closes_is_forgotten():
+    async def script(server, reader, writer):
+        await server.head(reader)
+        writer.write(OK)
+
+    async with serving(script) as (pool, _):
+        await ask(pool)
+        await until(lambda: pool._idle == [], pause_s=0.01)
 
 
 async def test_nothing_listening_is_unreachable():

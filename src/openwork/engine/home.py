@@ -32,6 +32,7 @@ SAFE_DEFAULTS: dict[str, Any] = {
         "edit": "ask",
         "bash": "ask",
         "webfetch": "ask",
+        "websearch": "ask",
         "external_directory": "ask",
     },
 }
@@ -41,10 +42,26 @@ _QUIET = {
     "OPENCODE_CLIENT": "openwork",
     "OPENWORK": "1",
 }
-# With no network the engine must not try to refresh its model list or fetch plugins.
+# Nobody listens there: port 9 of this machine, "discard", is not served.
+_NO_PROXY_THERE = "http://127.0.0.1:9"
+# With no network the engine must not try to refresh its model list or fetch plugins. Some of what
+# it loads cannot be switched off (ripgrep, when none is on PATH): its proxy is one that is none.
 _OFFLINE = {
     "OPENCODE_DISABLE_MODELS_FETCH": "1",
     "OPENCODE_DISABLE_DEFAULT_PLUGINS": "1",
+    "OPENCODE_DISABLE_SHARE": "1",
+    "npm_config_offline": "true",
+    "npm_config_registry": _NO_PROXY_THERE,
+    **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"), _NO_PROXY_THERE),
+    **dict.fromkeys(("NO_PROXY", "no_proxy"), "127.0.0.1,localhost,::1"),
+}
+# The engine installs this package into each of its configuration folders in the background, for
+# tools written in TypeScript; not where a folder of packages says that it is there. Ours hold none.
+_PLUGIN_PACKAGE = "@opencode-ai/plugin"
+_INSTALLED = {
+    "name": "opencode-config",
+    "lockfileVersion": 3,
+    "packages": {"": {"dependencies": {_PLUGIN_PACKAGE: "*"}}},
 }
 
 
@@ -71,11 +88,11 @@ class EngineHome:
         Raises:
             OSError: The data folder cannot be written.
         """
-        ensure_private_dir(self.data_dir / "opencode-config")
+        _seem_installed(ensure_private_dir(self.data_dir / "opencode-config"))
         for name in ("data", "state", "cache"):
             ensure_private_dir(self._engine / name)
         if self.isolated:
-            ensure_private_dir(self._engine / "config")
+            _seem_installed(ensure_private_dir(self._engine / "config" / "opencode"))
             ensure_private_dir(self._engine / "home")
         defaults = (json.dumps(SAFE_DEFAULTS, indent=2) + "\n").encode()
         path = self._engine / "defaults.json"
@@ -123,3 +140,11 @@ class EngineHome:
         if config_content is not None:
             env["OPENCODE_CONFIG_CONTENT"] = json.dumps(config_content)
         return env
+
+
+def _seem_installed(folder: Path) -> None:
+    """Make the engine install no packages into a configuration folder, once it is new."""
+    packages = folder / "node_modules"
+    if not packages.exists():
+        replace_file(folder / "package-lock.json", (json.dumps(_INSTALLED) + "\n").encode())
+        packages.mkdir(mode=0o700)
