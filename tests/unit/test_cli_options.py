@@ -16,7 +16,7 @@ from openwork.cli import start as start_command
 from openwork.cli.main import COMMANDS, build
 from openwork.cli.run_command import run_command
 from openwork.orchestrator.settings import TABLE as HOST_TABLE
-from openwork.server.settings import TABLE as SERVER_TABLE
+from openwork.server.settings_table import TABLE as SERVER_TABLE
 from openwork.version import __version__
 
 TABLES = [
@@ -86,6 +86,11 @@ def test_the_list_of_commands_is_whole():
         ["start", "--openwork-port", "many"],
         ["run"],
         ["run", "--permissions", "perhaps", "x"],
+        ["run", ""],
+        ["run", " \n"],
+        ["run", "--openwork-url", "nonsense", "x"],
+        ["connect", "--nonsense"],
+        ["start", "--connect-host", "a b"],
         ["status", "--nonsense"],
         ["approvals", "reply"],
         ["approvals", "reply", "some-id"],
@@ -125,6 +130,24 @@ def test_config_show_tells_where_each_value_came_from(monkeypatch, capsys):
         "approval": ("auto", "env", "OPENWORK_APPROVAL_MODE"),
         "read_only": (False, "default", "default"),
     }
+
+
+def test_config_show_tells_what_is_really_used(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for name in ("OPENWORK_DATA_DIR", "OPENWORK_WORKSPACE", "OPENWORK_CORS_ORIGINS"):
+        monkeypatch.delenv(name, raising=False)
+    assert run_command(build(), ["config", "show", "--remote-access"], name="openwork") == 0
+    rows = [re.split(r" {2,}", line, maxsplit=2) for line in capsys.readouterr().out.splitlines()]
+    shown = {flag: (value, source) for flag, value, source in rows}
+    assert shown["--workspace"] == (str(tmp_path), "default")
+    data = tmp_path / ".openwork" / "openwork-orchestrator"
+    assert shown["--data-dir"] == (str(data), "default")
+    assert shown["--sidecar-dir"] == (str(data / "sidecars"), "default")
+    assert shown["--openwork-host"] == ("0.0.0.0", "default")  # noqa: S104
+    assert shown["--remote-access"] == ("on", "--remote-access")
+    assert shown["--log-level"] == ("warning", "default")
+    assert shown["--cors"] == ("*", "default")
 
 
 @pytest.mark.parametrize("how", [["--json"], []])

@@ -16,7 +16,7 @@ from openwork.common.errors import OpenWorkError
 from openwork.common.net import listen
 from openwork.server.automations import Automations
 from openwork.server.registry import Registry
-from openwork.server.settings import EngineAddress, WorkspaceSetting
+from openwork.server.workspace_settings import EngineAddress, WorkspaceSetting
 from openwork.workspace.automation_log import parse_lines, read_log
 from openwork.workspace.automations import automations_path, read_automations
 from openwork.workspace.paths import WorkspaceRoot

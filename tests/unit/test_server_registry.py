@@ -6,7 +6,7 @@ import pytest
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.registry import Registry, build_workspace
-from openwork.server.settings import WorkspaceSetting
+from openwork.server.workspace_settings import WorkspaceSetting
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import click
 
 from openwork.cli.options import settings_options
 from openwork.cli.run_command import run_command
-from openwork.server.settings import TABLE
+from openwork.server.settings_table import TABLE
 from openwork.version import __version__
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from openwork.engine.models import Event, Message
-    from openwork.server.settings import EngineAddress
+    from openwork.server.workspace_settings import EngineAddress
 
 # The engine may be starting together with the server, or again after a crash.
 ENGINE_WAIT_S = 20.0

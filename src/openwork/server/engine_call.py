@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from openwork.server.auth import Actor
     from openwork.server.engine_policy import EngineRule
     from openwork.server.registry import Workspace
-    from openwork.server.settings import EngineAddress
+    from openwork.server.workspace_settings import EngineAddress
 
 RawHeaders = list[tuple[bytes, bytes]]
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from openwork.server.registry import Workspace
-    from openwork.server.settings import EngineAddress
+    from openwork.server.workspace_settings import EngineAddress
     from openwork.workspace.jsonc import JsonValue
 
 LARGEST_ANSWER_BYTES = 8_000_000

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from openwork.server.settings import EngineAddress, WorkspaceSetting
+    from openwork.server.workspace_settings import EngineAddress, WorkspaceSetting
 
 
 @dataclass(frozen=True)

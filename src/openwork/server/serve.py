@@ -14,7 +14,7 @@ from openwork.common.net import listen
 from openwork.server.app import build_app
 from openwork.server.context import build_context
 from openwork.server.head_limit import HeadLimitedProtocol
-from openwork.server.settings import TABLE
+from openwork.server.settings_table import TABLE
 
 if TYPE_CHECKING:
     from openwork.server.context import ServerContext
