@@ -67,7 +67,9 @@ def test_an_unknown_request_is_told_that_answers_are_scripted_and_what_to_try():
     reply = conversation("Compose a symphony")
     assert reply.scenario == "help"
     assert "scripted" in said(reply)
-    assert "connect a model provider" in said(reply)
+    assert "openwork engine auth login" in said(reply)
+    assert "opencode.jsonc" in said(reply)
+    assert "Settings" not in said(reply)
     assert all(each.prompt in said(reply) for each in SUGGESTIONS)
 
 
@@ -89,6 +91,24 @@ def test_expenses_are_read_then_written_with_the_totals_of_what_was_read():
 def test_a_table_named_in_the_prompt_is_the_one_read():
     reply = conversation("Summarise the expenses in old/2024.csv")
     assert called(reply).arguments == {"filePath": "old/2024.csv"}
+
+
+@pytest.mark.parametrize(
+    ("prompt", "path", "target"),
+    [
+        ("the expenses in summary2.md", "/o/expenses-2025-q3.csv", "/o/summary2.md"),
+        ("old/2024.csv into notes/totals.txt", "/o/old/2024.csv", "/o/notes/totals.txt"),
+        ("old/2024.csv in ./sums.md", "/o/old/2024.csv", "/o/sums.md"),
+        ("/a/b.csv in /c/d.md", "/a/b.csv", "/c/d.md"),
+        ("/a/b.csv", "/a/b.csv", "/a/summary.md"),
+    ],
+)
+def test_a_page_named_in_the_prompt_is_the_one_written(prompt: str, path: str, target: str):
+    write = called(conversation(prompt, opened(path, TABLE)))
+    assert write.arguments["filePath"] == target
+    name = target.removeprefix("/o/") if path.startswith("/o/") else target
+    written = said(conversation(prompt, opened(path, TABLE), "Wrote file successfully."))
+    assert f"{name.removeprefix('/a/')} is written." in written.replace("./", "")
 
 
 def test_a_file_read_in_part_is_never_summarised_as_if_it_were_whole():
@@ -143,8 +163,22 @@ def test_a_plan_holds_the_actions_of_the_notes():
         },
     )
     answer = said(conversation(prompt, notes, "[]"))
-    assert "3 steps; 1 of them are done" in answer
+    assert "3 steps; 1 of them is done already. Still open:" in answer
     assert "2. Support: test" in answer
+
+
+@pytest.mark.parametrize(
+    ("notes", "expected"),
+    [
+        ("- [ ] a", "1 step; none of them is done yet. Still open:\n\n1. a"),
+        ("- [x] a\n- [x] b\n- [ ] c", "3 steps; 2 of them are done already."),
+        ("- [x] a", "1 step; 1 of them is done already."),
+    ],
+)
+def test_a_plan_counts_what_is_done_in_words(notes: str, expected: str):
+    answer = said(conversation("Make a plan", opened("/o/n.md", notes), "[]"))
+    assert expected in answer
+    assert ("Still open" in answer) == ("[ ]" in notes)
 
 
 def test_notes_without_actions_give_no_plan():

@@ -99,16 +99,19 @@ def _plan(turn: Turn) -> list[Step]:
             if refused is not None:
                 return _stopped(written.result, "I could not write down the plan")
             still_open = [todo["content"] for todo in todos if todo["status"] != "completed"]
-            done = len(todos) - len(still_open)
             lines = "\n".join(f"{n}. {text}" for n, text in enumerate(still_open, 1))
-            return [
-                Say(
-                    f"The plan has {len(todos)} steps; {done} of them are done already. "
-                    f"Still open:\n\n{lines}"
-                )
-            ]
+            steps = "1 step" if len(todos) == 1 else f"{len(todos)} steps"
+            done = _how_many_done(len(todos) - len(still_open))
+            open_steps = f" Still open:\n\n{lines}" if still_open else ""
+            return [Say(f"The plan has {steps}; {done}.{open_steps}")]
         case _:
             return _lost()
+
+
+def _how_many_done(done: int) -> str:
+    if done == 0:
+        return "none of them is done yet"
+    return f"{done} of them {'is' if done == 1 else 'are'} done already"
 
 
 def _todos(lines: Sequence[str]) -> list[dict[str, str]]:
@@ -128,6 +131,8 @@ def _todos(lines: Sequence[str]) -> list[dict[str, str]]:
 def _expenses(turn: Turn) -> list[Step]:
     named = re.search(r"[\w./-]+\.csv\b", turn.prompt)
     source = named.group() if named else EXPENSES_FILE
+    page_named = re.search(r"[\w./-]+\.(?:md|markdown|txt)\b", turn.prompt)
+    page_file = page_named.group() if page_named else SUMMARY_FILE
     match turn.exchanges:
         case ():
             return _call(turn, "I'll read the expenses first.", "read", filePath=source)
@@ -140,14 +145,14 @@ def _expenses(turn: Turn) -> list[Step]:
                 return [Say(f"{table.path} has no column of amounts that I could add up.")]
             if not written:
                 page = summary_markdown(summary, source, complete=table.complete)
-                said = f"{summary.rows} rows read. I'll write the totals to {SUMMARY_FILE}."
-                target = table.beside(SUMMARY_FILE)
+                said = f"{summary.rows} rows read. I'll write the totals to {page_file}."
+                target = table.from_folder_of(source, page_file)
                 return _call(turn, said, "write", filePath=target, content=page)
             if not written[0].result.startswith("Wrote file successfully"):
-                return _stopped(written[0].result, f"I could not write {SUMMARY_FILE}")
+                return _stopped(written[0].result, f"I could not write {page_file}")
             top, most = summary.totals[0] if summary.totals else ("nobody", summary.total)
             text = (
-                f"{SUMMARY_FILE} is written. The expenses add up to {money(summary.total)} in "
+                f"{page_file} is written. The expenses add up to {money(summary.total)} in "
                 f"{summary.rows} rows; the largest share is {top} with {money(most)}."
             )
             if not table.complete:
@@ -233,8 +238,9 @@ def _help() -> str:
     return (
         "No model is connected: the answers in this demo are scripted, and I have none for that. "
         f"These tasks are played for real, on the files of this folder:\n\n{tasks}\n\n"
-        "To ask anything you like, connect a model provider: open Settings → Providers, choose "
-        "one, and enter its key. Then pick one of its models for this session."
+        "To ask anything you like, connect a model provider: sign in with "
+        "`openwork engine auth login`, or put a provider into your folder's opencode.jsonc "
+        "(https://opencode.ai/docs/providers/). Then run `openwork start` there, without --demo."
     )
 
 
