@@ -10,8 +10,10 @@ import pytest
 from openwork.cli.main import build
 from openwork.cli.run_command import run_command
 from openwork.common.net import listen
+from openwork.demo.config import engine_config
 from openwork.orchestrator.doctor import examine
 from openwork.orchestrator.settings import load
+from tests.engine_cache import cache_dir, cached_engine
 
 IDS = {
     "python",
@@ -22,6 +24,7 @@ IDS = {
     "data",
     "workspace",
     "config",
+    "model",
     "tokens",
     "port",
     "running",
@@ -82,6 +85,30 @@ async def test_a_damaged_configuration_with_its_place(workspace, findings):
     assert f"{config} is not valid JSONC" in found.detail
     assert "line 2, column 12" in found.detail
     assert "Repair" in found.next_step
+
+
+async def test_a_model_provider_is_not_known_before_there_is_an_engine(findings):
+    found = (await findings())["model"]
+    assert (found.level, found.detail) == ("warning", "not known before the engine is installed")
+    assert "openwork engine auth login" in found.next_step
+
+
+async def test_a_model_provider_as_the_engine_sees_it(monkeypatch, tmp_path, workspace, findings):
+    """With the real engine, in a home where nobody is signed in; the folder stays as it was."""
+    sidecars = str(cached_engine() and cache_dir())
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    for name in ("XDG_DATA_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    config = workspace / "opencode.jsonc"
+    config.write_text('{"disabled_providers": ["opencode"]}')
+    found = (await findings(sidecar_dir=sidecars))["model"]
+    assert (found.level, found.detail) == ("warning", "none is signed in or configured")
+    assert "openwork engine auth login" in found.next_step
+    provider = engine_config("http://127.0.0.1:9/v1", None)["provider"]
+    config.write_text(json.dumps({"disabled_providers": ["opencode"], "provider": provider}))
+    found = (await findings(sidecar_dir=sidecars))["model"]
+    assert (found.level, found.detail) == ("ok", "models of openwork-demo (1)")
+    assert list(workspace.iterdir()) == [config]
 
 
 async def test_a_taken_port_that_was_asked_for(findings):

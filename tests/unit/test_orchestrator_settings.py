@@ -109,3 +109,30 @@ def test_every_setting_has_a_variable_and_a_line_of_help():
 )
 def test_how_much_is_logged(flags, quiet, level):
     assert load(flags, {}, quiet=quiet).log_level == level
+
+
+@pytest.mark.parametrize("name", ["reports.local", "reports", "192.168.1.20", "fd00::1", "a_b-c.x"])
+def test_a_name_for_links(name):
+    assert load({"connect_host": name}, {}).connect_host == name
+
+
+def test_an_address_in_brackets_is_the_address():
+    assert load({"connect_host": "[fd00::1]"}, {}).connect_host == "fd00::1"
+
+
+@pytest.mark.parametrize(
+    "name", ["a b", "http://x", "x:8787", "a/b", "-x", "1.2.3", "1.2.3.400", "é", "x" * 64, "a..b"]
+)
+def test_what_is_no_host_cannot_stand_in_links(name):
+    assert f"--connect-host: {name!r} is not allowed" in refused({"connect_host": name})
+
+
+@pytest.mark.parametrize("setting", ["openwork_token", "openwork_host_token"])
+def test_a_short_token_is_warned_of_and_refused_where_others_may_try(setting):
+    flag = "--" + setting.replace("_", "-")
+    (warning,) = load({setting: "x" * 15}, {}).warnings
+    assert warning.startswith(f"{flag}: a token of under 16 characters can be guessed.")
+    message = refused({setting: "x" * 15, "remote_access": True})
+    assert message.startswith(f"{flag}: a token of under 16 characters can be guessed")
+    assert "x" * 15 not in warning + message
+    assert load({setting: "x" * 16, "remote_access": True}, {}).warnings == ()

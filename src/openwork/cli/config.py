@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
 from openwork.cli.options import settings_options
 from openwork.cli.terminal import say
 from openwork.orchestrator.settings import TABLE, load
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @click.group(no_args_is_help=True)
@@ -23,10 +26,18 @@ def config() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(*, as_json: bool, **flags: Any) -> int:  # noqa: ANN401  # the table's values
     """Show what ``openwork start`` with the same options would use."""
-    resolved = load(flags, os.environ).resolved
+    settings = load(flags, os.environ, quiet=True)
+    resolved = settings.resolved
+    effective = {
+        "workspace": str(settings.workspace),
+        "data_dir": str(settings.data_dir),
+        "sidecar_dir": str(settings.sidecar_dir),
+        "openwork_host": settings.openwork_host,
+        "log_level": settings.log_level,
+    }
     rows: list[dict[str, Any]] = []
     for setting in TABLE:
-        value = resolved.get(setting)
+        value = effective.get(setting.name, resolved.get(setting))
         if setting.secret:
             value = "***" if value else ""
         rows.append(
@@ -44,6 +55,15 @@ def show(*, as_json: bool, **flags: Any) -> int:  # noqa: ANN401  # the table's 
         return 0
     width = max(len(row["flag"]) for row in rows)
     for row in rows:
-        value = row["value"] if row["value"] not in ("", None, ()) else "-"
-        say(f"{row['flag']:{width}}  {value!s:28}  {row['from']}")
+        say(f"{row['flag']:{width}}  {_shown(row['value']):28}  {row['from']}")
     return 0
+
+
+def _shown(value: object) -> str:
+    if value in ("", None, ()):
+        return "-"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple | list):
+        return ", ".join(str(each) for each in cast("Sequence[object]", value))
+    return str(value)

@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "start": ("openwork.cli.start", "start", "Bring OpenWork up on a folder."),
     "serve": ("openwork.cli.start", "serve", "Like start, for machines nobody looks at."),
     "run": ("openwork.cli.run", "run", "Give one task and watch it."),
+    "connect": ("openwork.cli.connect", "connect", "Print the link and QR code to connect."),
     "status": ("openwork.cli.status", "status", "Does the host run, and each part of it?"),
     "approvals": ("openwork.cli.approvals", "approvals", "Answer changes that wait for the host."),
     "automations": (
@@ -24,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
         "Let the host run prompts on a schedule.",
     ),
     "audit": ("openwork.cli.audit", "audit", "Show, check and export the log of changes."),
+    "engine": ("openwork.cli.engine", "engine", "The engine's own commands, such as auth login."),
     "doctor": ("openwork.cli.doctor", "doctor", "Check every prerequisite."),
     "config": ("openwork.cli.config", "config", "Show the settings and where each came from."),
 }

@@ -1,7 +1,8 @@
-"""Show how far the engine's installation is: a bar on a terminal, a few lines elsewhere."""
+"""Show how far an installation of the engine is: a bar on a terminal, lines elsewhere, or logs."""
 
 from __future__ import annotations
 
+import logging
 import sys
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,22 @@ def report_progress() -> Report:
         else:
             end = "\n" if 0 < progress.total_bytes <= progress.done_bytes else ""
             click.echo(f"\r\x1b[2K{_bar(progress)}{end}", err=True, nl=False)
+        last_step = progress.step
+
+    return show
+
+
+def log_progress() -> Report:
+    """The same as log lines: one for each step."""
+    logger = logging.getLogger("openwork.orchestrator")
+    last_step = ""
+
+    def show(progress: Progress) -> None:
+        nonlocal last_step
+        if progress.step == "warning":
+            logger.warning("%s", progress.message)
+        elif progress.step == "note" or progress.step != last_step:
+            logger.info("%s", progress.message)
         last_step = progress.step
 
     return show

@@ -6,8 +6,10 @@ import asyncio
 import logging
 import os
 import sys
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,16 +17,19 @@ import click
 from openwork.cli.demo_folder import demo_folder
 from openwork.cli.target import HostTarget, find_target, local_run, named_url
 from openwork.cli.terminal import say
-from openwork.common.errors import OpenWorkError
+from openwork.common.errors import OpenWorkError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-    from pathlib import Path
 
+    from openwork.engine.client import EngineClient
+    from openwork.engine.models import PermissionRequest
     from openwork.orchestrator.host import Host
-    from openwork.orchestrator.task import Ask
+    from openwork.orchestrator.settings import HostSettings
+    from openwork.orchestrator.task import Answer, Ask, Finished
 
 ABORT_TIMEOUT_S = 5.0
+logger = logging.getLogger(__name__)
 
 
 @click.command()
@@ -46,7 +51,7 @@ ABORT_TIMEOUT_S = 5.0
 def run(**options: Any) -> int:  # noqa: ANN401
     """Give one task to a running host, or to a temporary one, and watch it.
 
-    Exit status 0 when the task finished, 1 when it failed.
+    Exit status 0 when the task finished, 1 when it failed, 130 when Ctrl+C stopped it.
 
     \b
     Examples:
@@ -57,23 +62,39 @@ def run(**options: Any) -> int:  # noqa: ANN401
     from openwork.cli.stopping import until_stopped
     from openwork.common import log
 
+    if not options["task"].strip():
+        raise UsageError("The task is empty.", hint='Say what to do: openwork run "TASK"')
     log.configure("openwork-run", level="warning")
-    return asyncio.run(until_stopped(_run(options), stopped_status=1))
+    return asyncio.run(until_stopped(_run(options), stopped_status=None))
 
 
 async def _run(options: dict[str, Any]) -> int:
     """Work on the named host, the one running on the folder, or a temporary one on it."""
-    workspace: str = options["workspace"] or os.getcwd()  # noqa: PTH109  # no await between
+    workspace: str = (
+        options["workspace"] or os.environ.get("OPENWORK_WORKSPACE") or os.getcwd()  # noqa: PTH109  # no await between
+    )
     url = named_url(options["openwork_url"])
     if not options["demo"] and (url or local_run(options["data_dir"], workspace)):
         target = find_target(
             url=url, token=options["token"], data_dir=options["data_dir"], workspace=workspace
         )
         return await _task(target, options)
+    if not options["demo"]:
+        _require_folder(workspace)
     async with AsyncExitStack() as stack:
         demo_dir = stack.enter_context(demo_folder(wanted=options["demo"]))
         host, target = await _temporary_host(options, demo_dir, stack)
         return await _while_up(host, _task(target, options))
+
+
+def _require_folder(workspace: str) -> None:
+    """A task needs a folder that is there: a slip in its name must not make one."""
+    if not Path(workspace).expanduser().is_dir():
+        raise OpenWorkError(
+            "workspace_missing",
+            f"There is no folder {workspace}.",
+            hint="Correct --workspace, or make the folder first.",
+        )
 
 
 async def _while_up(host: Host, work: Coroutine[Any, Any, int]) -> int:
@@ -101,7 +122,7 @@ async def _temporary_host(
     if demo_dir is None:
         flags["workspace"] = options["workspace"]
     settings = load(flags, os.environ, demo_dir=demo_dir, quiet=True)
-    logging.getLogger().setLevel(settings.log_level.upper())
+    _quieten(settings)
     where = "sample files (scripted answers)" if demo_dir else settings.workspace
     say(f"Starting a temporary host on {where} …", err=True)
     host = await stack.enter_async_context(Host(settings, report_progress()))
@@ -116,11 +137,19 @@ async def _temporary_host(
     )
 
 
+def _quieten(settings: HostSettings) -> None:
+    """The services' own lines are for who asked for them: what a task needs is told in words."""
+    logging.getLogger().setLevel(settings.log_level.upper())
+    if settings.log_level in {"warning", "error"}:
+        logging.getLogger("openwork.relay").setLevel(logging.CRITICAL)
+    for warning in settings.warnings:
+        logger.warning("%s", warning)
+
+
 async def _task(target: HostTarget, options: dict[str, Any]) -> int:
-    from openwork.cli.task_printer import JsonPrinter, TextPrinter
     from openwork.engine.client import EngineClient
     from openwork.orchestrator.server_api import Access, ServerApi
-    from openwork.orchestrator.task import Finished, TaskRun
+    from openwork.orchestrator.usable_models import require_model
 
     if not target.token:
         raise OpenWorkError(
@@ -132,42 +161,92 @@ async def _task(target: HostTarget, options: dict[str, Any]) -> int:
         await api.whoami()  # a wrong address or token is told as such
     mount = f"/w/{target.workspace_id}" if target.workspace_id else ""
     headers = Access(token=target.token).headers
-    printer = JsonPrinter() if options["as_json"] else TextPrinter(target.workspace)
     async with EngineClient(f"{target.url}{mount}/opencode", headers=headers) as client:
-        text: str = options["task"]
+        await require_model(client)
         session_id: str = options["session_id"] or (await client.create_session()).id
-        task = TaskRun(client, session_id, _asker(options["permissions"], target.workspace))
-        printer.begin(session_id)
         try:
-            async for event in task.run(text):
-                printer.show(event)
-                if isinstance(event, Finished):
-                    return 0 if event.error is None else 1
-        except (asyncio.CancelledError, click.Abort):
-            async with asyncio.timeout(ABORT_TIMEOUT_S):
-                await client.abort(session_id)
+            return await _follow(client, session_id, target.workspace, options)
+        except BaseException:  # Ctrl+C, Ctrl+D, nobody reads any more: whatever it was
+            await _abort(client, session_id)
             raise
+
+
+async def _follow(
+    client: EngineClient, session_id: str, workspace: str, options: dict[str, Any]
+) -> int:
+    """Send the task and show what happens to its end; the exit status."""
+    from openwork.cli.task_printer import JsonPrinter, TextPrinter
+    from openwork.orchestrator.task import Finished, TaskRun
+
+    printer = JsonPrinter() if options["as_json"] else TextPrinter(workspace)
+    unasked = _Unasked()
+    ask = _asker(options["permissions"], workspace, unasked)
+    printer.begin(session_id)
+    async with aclosing(TaskRun(client, session_id, ask).run(options["task"])) as events:
+        async for event in events:
+            told = unasked.judge(event) if isinstance(event, Finished) else event
+            printer.show(told)
+            if isinstance(told, Finished):
+                return 0 if told.error is None else 1
     return 1
 
 
-def _asker(policy: str, workspace: str) -> Ask:
-    from openwork.cli.task_printer import ask_in_terminal
+async def _abort(client: EngineClient, session_id: str) -> None:
+    """Stop the engine's work on the task, as far as it can still be reached."""
+    try:
+        async with asyncio.timeout(ABORT_TIMEOUT_S):
+            await client.abort(session_id)
+    except (OpenWorkError, TimeoutError) as error:
+        logger.debug("the session %s could not be stopped: %s", session_id, error)
+
+
+@dataclass
+class _Unasked:
+    """Permissions that were refused because nobody could be asked."""
+
+    refused: list[PermissionRequest] = field(default_factory=list["PermissionRequest"])
+
+    async def answer(self, request: PermissionRequest) -> Answer:
+        from openwork.orchestrator.task import Answer
+
+        self.refused.append(request)
+        return Answer("reject", "Nobody is there to answer.")
+
+    def judge(self, finished: Finished) -> Finished:
+        """A task that was refused what it asked for has not been done."""
+        if not self.refused or finished.error is not None:
+            return finished
+        kinds = sorted({each.permission for each in self.refused})
+        return replace(
+            finished,
+            error=f"nobody could be asked, so this was refused: {', '.join(kinds)}",
+            hint="Run it in a terminal, or with --permissions once, or allow it in the folder's "
+            f'opencode.jsonc: "permission": {{"{kinds[0]}": "allow"}}',
+        )
+
+
+def _asker(policy: str, workspace: str, unasked: _Unasked) -> Ask:
     from openwork.orchestrator.task import Answer
 
-    async def answer_by_policy(_request: object) -> Answer:
-        if policy == "once":
-            return Answer("once")
-        if policy == "always":
-            return Answer("always")
-        message = None if policy == "reject" else "Nobody is there to answer."
-        return Answer("reject", message)
+    async def once(_request: PermissionRequest) -> Answer:
+        return Answer("once")
 
-    if policy == "ask" and sys.stdin.isatty():
+    async def always(_request: PermissionRequest) -> Answer:
+        return Answer("always")
+
+    async def reject(_request: PermissionRequest) -> Answer:
+        return Answer("reject")
+
+    fixed: dict[str, Ask] = {"once": once, "always": always, "reject": reject}
+    if policy in fixed:
+        return fixed[policy]
+    if sys.stdin.isatty():
+        from openwork.cli.permission_prompt import ask_in_terminal
+
         return partial(ask_in_terminal, workspace)
-    if policy == "ask":
-        say(
-            "No terminal to ask on: permissions will be refused "
-            "(--permissions once|always allows them).",
-            err=True,
-        )
-    return answer_by_policy
+    say(
+        "No terminal to ask on: permissions will be refused "
+        "(--permissions once|always allows them).",
+        err=True,
+    )
+    return unasked.answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -33,12 +34,19 @@ def run_command(command: click.Command, argv: Sequence[str], *, name: str) -> in
         print_error(error)
         return error.exit_code
     except BrokenPipeError:
-        sys.stderr.close()
+        _let_go_of_output()
         return 1
     except OSError as error:
         print_error(OpenWorkError("system", f"{error.strerror or error}: {error.filename or ''}"))
         return 1
     return result if isinstance(result, int) else 0
+
+
+def _let_go_of_output() -> None:
+    """Nobody reads standard output any more: what is left in its buffer has nowhere to go."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def print_error(error: OpenWorkError) -> None:

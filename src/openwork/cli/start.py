@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -11,16 +12,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from openwork.cli.demo_folder import demo_folder
+from openwork.cli.lasting_output import outlast_readers
 from openwork.cli.options import settings_options
-from openwork.cli.stopping import until_stopped
+from openwork.cli.stopping import say_stopping, until_stopped
 from openwork.cli.terminal import say
+from openwork.common.errors import OpenWorkError
 from openwork.orchestrator.settings import TABLE, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from openwork.orchestrator.host import Host
     from openwork.orchestrator.ready import ReadyHost
-    from openwork.orchestrator.settings import HostSettings
+
+logger = logging.getLogger("openwork.orchestrator")
 
 
 def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -61,21 +66,33 @@ def start(**options: Any) -> int:  # noqa: ANN401  # the table's values
 @click.command()
 @_host_options
 def serve(**options: Any) -> int:  # noqa: ANN401
-    """Like start, for machines nobody looks at: log lines and connect details, nothing else.
+    """Like start, for machines nobody looks at: log lines only, none with a secret.
+
+    One of them says that it is ready and where; openwork connect prints the links.
 
     \b
-    Example:
+    Examples:
       openwork serve --workspace /srv/reports --log-format json
+      openwork connect --workspace /srv/reports
     """
     return _run_host(options, for_a_person=False)
 
 
 def _run_host(options: dict[str, Any], *, for_a_person: bool) -> int:
-    return asyncio.run(until_stopped(_settle_and_host(options, for_a_person=for_a_person)))
+    outlast_readers()
+    tell = say_stopping if for_a_person else _log_stopping
+    work = _settle_and_host(options, for_a_person=for_a_person)
+    return asyncio.run(until_stopped(work, tell=tell))
+
+
+def _log_stopping() -> None:
+    logger.info("stopping")
 
 
 async def _settle_and_host(options: dict[str, Any], *, for_a_person: bool) -> int:
+    from openwork.cli.progress_bar import log_progress, report_progress
     from openwork.common import log
+    from openwork.orchestrator.host import Host
 
     demo: bool = options.pop("demo")
     as_json: bool = options.pop("as_json")
@@ -93,33 +110,63 @@ async def _settle_and_host(options: dict[str, Any], *, for_a_person: bool) -> in
             level=settings.log_level,
             color=color,
         )
-        qr = for_a_person and sys.stdout.isatty()
-        return await _host(settings, as_json=as_json, qr=qr, check=check, with_events=with_events)
+        for warning in settings.warnings:
+            logger.warning("%s", warning)
+        report = report_progress() if for_a_person else log_progress()
+        host = Host(settings, report)
+        try:
+            if check:
+                return await _check(host, as_json=as_json, with_events=with_events)
+            return await _keep_up(host, as_json=as_json, for_a_person=for_a_person)
+        except OpenWorkError as error:
+            if for_a_person or settings.log_format != "json":
+                raise
+            next_step = f" Next: {error.hint}" if error.hint else ""
+            logger.error("%s%s", error.message, next_step)  # noqa: TRY400  # it has no traceback
+            return error.exit_code
 
 
-async def _host(
-    settings: HostSettings, *, as_json: bool, qr: bool, check: bool, with_events: bool
-) -> int:
-    from openwork.cli.progress_bar import report_progress
-    from openwork.orchestrator.host import Host
-
-    async with Host(settings, report_progress()) as host:
+async def _keep_up(host: Host, *, as_json: bool, for_a_person: bool) -> int:
+    """Start it, tell how to connect, and watch it."""
+    async with host:
         ready = await host.start()
-        if check:
-            return await _check(ready, as_json=as_json, with_events=with_events)
-        text = json.dumps(ready.payload(), indent=2) if as_json else ready.text(qr=qr)
-        click.echo(text)
+        if as_json:
+            click.echo(json.dumps(ready.payload(), indent=2))
+        elif for_a_person:
+            click.echo(ready.text(qr=sys.stdout.isatty()))
+        else:
+            logger.info("%s", ready.line())
         sys.stdout.flush()
-        await host.watch()
+        told = asyncio.create_task(_tell_of_no_model(ready))
+        try:
+            await host.watch()
+        finally:
+            told.cancel()
+            await asyncio.gather(told, return_exceptions=True)
     return 0
 
 
-async def _check(ready: ReadyHost, *, as_json: bool, with_events: bool) -> int:
+async def _tell_of_no_model(ready: ReadyHost) -> None:
+    """Say so when no model can be used: the host is useful for much else, so it runs."""
+    from openwork.orchestrator.usable_models import require_model
+
+    try:
+        async with ready.client() as client:
+            await require_model(client)
+    except OpenWorkError as error:
+        if error.code == "no_model":
+            logger.warning("%s Next: %s", error.message, error.hint)
+        else:  # such as a damaged configuration, which was told already
+            logger.debug("the models could not be listed: %s", error.message)
+
+
+async def _check(host: Host, *, as_json: bool, with_events: bool) -> int:
     from dataclasses import asdict
 
     from openwork.orchestrator.checks import check_host
 
-    results = await check_host(ready, with_events=with_events)
+    async with host:
+        results = await check_host(await host.start(), with_events=with_events)
     ok = all(result.error is None for result in results)
     if as_json:
         click.echo(json.dumps({"ok": ok, "checks": [asdict(each) for each in results]}, indent=2))

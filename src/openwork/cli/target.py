@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-from openwork.common.errors import OpenWorkError
+from openwork.common.errors import OpenWorkError, UsageError
 from openwork.common.paths import default_data_dir
 from openwork.orchestrator.runs import HostRun, find_run
+
+URL_VARIABLES = ("OPENWORK_URL", "OPENWORK_SERVER_URL")
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,30 @@ def local_run(data_dir: str | None, workspace: str | None = None) -> HostRun | N
 
 
 def named_url(url: str | None) -> str | None:
-    """The host named with an option or a variable, None when none is."""
-    return url or os.environ.get("OPENWORK_URL") or os.environ.get("OPENWORK_SERVER_URL")
+    """The host named with an option or a variable, None when none is.
+
+    Raises:
+        UsageError: It is no address.
+    """
+    found = ((url, "--openwork-url"), *((os.environ.get(name), name) for name in URL_VARIABLES))
+    for value, origin in found:
+        if value:
+            _require_address(value, origin)
+            return value
+    return None
+
+
+def _require_address(url: str, origin: str) -> None:
+    try:
+        parts = urlsplit(url)
+        is_address = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is none, an address with half a bracket
+        is_address = False
+    if not is_address or any(each.isspace() for each in url):
+        raise UsageError(
+            f"{origin}: {url!r} is not an address.",
+            hint="It looks like http://127.0.0.1:8787 or http://HOST:8787/w/WORKSPACE_ID.",
+        )
 
 
 def find_target(
@@ -54,6 +79,7 @@ def find_target(
 
     Raises:
         OpenWorkError: ``no_host``: none was named and none runs here.
+        UsageError: What was named is no address.
     """
     token = token or os.environ.get("OPENWORK_TOKEN") or ""
     host_token = host_token or os.environ.get("OPENWORK_HOST_TOKEN") or ""
@@ -63,15 +89,20 @@ def find_target(
         return HostTarget(base, token, host_token, mount.partition("/")[0], "")
     run = local_run(data_dir, workspace)
     if run is None:
-        raise OpenWorkError(
-            "no_host",
-            f"No OpenWork host runs {'on ' + workspace if workspace else 'on this machine'}.",
-            hint="Start one with: openwork start   (or name one: --openwork-url URL)",
-        )
+        raise no_host(workspace)
     return HostTarget(
         run.url,
         token or run.owner_token or run.token,
         host_token or run.host_token,
         run.workspace_id,
         run.workspace,
+    )
+
+
+def no_host(workspace: str | None) -> OpenWorkError:
+    """That no host runs here."""
+    return OpenWorkError(
+        "no_host",
+        f"No OpenWork host runs {'on ' + workspace if workspace else 'on this machine'}.",
+        hint="Start one with: openwork start   (or name one: --openwork-url URL)",
     )

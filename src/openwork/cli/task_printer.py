@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-import sys
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import click
 
 from openwork.cli.terminal import say
 from openwork.engine.describe import describe_permission
+from openwork.orchestrator.retrying import Retry
 from openwork.orchestrator.task import (
-    Answer,
     Finished,
     Permission,
     Plan,
@@ -23,11 +20,6 @@ from openwork.orchestrator.task import (
     state_word,
 )
 
-if TYPE_CHECKING:
-    from openwork.engine.models import PermissionReply, PermissionRequest
-
-LINE_LIMIT_BYTES = 4096
-_WORDS: dict[str, PermissionReply] = {"o": "once", "a": "always", "r": "reject"}
 _TODO_MARKS = {"completed": "[x]", "in_progress": "[>]", "cancelled": "[-]"}
 _REPLIES = {"once": "allowed once", "always": "allowed from now on", "reject": "refused"}
 
@@ -73,8 +65,13 @@ class TextPrinter:
             request = event.request
             what = describe_permission(request.permission, request.patterns, self._workspace)
             say(f"  permission {_REPLIES[event.answer.reply]}: {what}", err=True)
+        elif isinstance(event, Retry):
+            tried = f"(attempt {event.attempt})"
+            say(f"The model cannot be reached {tried}: {event.reason}", err=True)
         elif event.error is not None:
             say(f"Failed: {event.error}", err=True)
+            if event.hint:
+                say(f"  Next: {event.hint}", err=True)
 
     def _end_line(self) -> None:
         if self._in_line:
@@ -90,7 +87,7 @@ class JsonPrinter:
         self._print({"type": "started", "sessionId": session_id})
 
     def show(self, event: TaskEvent) -> None:
-        """``{type: text|step|plan|permission|finished, …}``."""
+        """``{type: text|step|plan|permission|retry|finished, …}``."""
         self._print(_as_json(event))
 
     @staticmethod
@@ -120,40 +117,9 @@ def _as_json(event: TaskEvent) -> dict[str, Any]:
             "patterns": event.request.patterns,
             "reply": event.answer.reply,
         }
+    if isinstance(event, Retry):
+        return {"type": "retry", "attempt": event.attempt, "reason": event.reason}
     if isinstance(event, Finished):  # pyright: ignore[reportUnnecessaryIsInstance]
-        return {"type": "finished", "ok": event.error is None, "error": event.error}
+        hint = {"hint": event.hint} if event.hint else {}
+        return {"type": "finished", "ok": event.error is None, "error": event.error, **hint}
     raise TypeError(event)
-
-
-async def ask_in_terminal(workspace: str, request: PermissionRequest) -> Answer:
-    """Show what is asked and wait for one of: once, always, reject (with an optional reason)."""
-    what = describe_permission(request.permission, request.patterns, workspace)
-    say(f"\nThe agent asks: {what}", err=True)
-    detail = request.metadata.get("diff") or request.metadata.get("command")
-    if isinstance(detail, str):
-        say(detail.rstrip(), err=True, dim=True)
-    word = ""
-    while word not in _WORDS:
-        word = (await _prompt("Allow? [o]nce, [a]lways (lasting), [r]eject: ")).lower()
-    reason = await _prompt("Why? (for the agent): ") if word == "r" else ""
-    return Answer(_WORDS[word], reason or None)
-
-
-async def _prompt(question: str) -> str:
-    """A line from the terminal. No thread waits for it, so that Ctrl+C ends the program at once.
-
-    Raises:
-        click.Abort: The terminal is at its end (Ctrl+D).
-    """
-    say(question, nl=False, err=True)
-    loop, descriptor = asyncio.get_running_loop(), sys.stdin.fileno()
-    typed = asyncio.Event()
-    loop.add_reader(descriptor, typed.set)
-    try:
-        await typed.wait()
-    finally:
-        loop.remove_reader(descriptor)
-    line = os.read(descriptor, LINE_LIMIT_BYTES)  # a terminal gives one line at a time
-    if not line:
-        raise click.Abort
-    return line.decode("utf-8", "replace").strip()

@@ -15,6 +15,8 @@ from openwork.engine.models import (
     Message,
     PermissionReply,
     PermissionRequest,
+    Provider,
+    Providers,
     Session,
     Todo,
 )
@@ -144,6 +146,10 @@ class EngineClient:
         if message:
             body["message"] = message
         await self._call("POST", f"/permission/{request_id}/reply", None, json_body=body)
+
+    async def providers(self) -> list[Provider]:
+        """The model providers that can be used here: signed in to, configured, or free."""
+        return (await self._call("GET", "/config/providers", Providers)).providers
 
     async def dispose(self) -> None:
         """Make the engine read the directory's configuration afresh."""

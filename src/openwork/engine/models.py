@@ -93,6 +93,20 @@ class Todo(EngineModel):
     status: str
 
 
+class Provider(EngineModel):
+    """A model provider; ``models`` has the ids of its models as keys."""
+
+    id: str
+    name: str = ""
+    models: dict[str, Any] = {}
+
+
+class Providers(EngineModel):
+    """``GET /config/providers``."""
+
+    providers: list[Provider]
+
+
 class Event(EngineModel):
     """One event of the engine's stream.
 

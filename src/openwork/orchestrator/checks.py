@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from openwork.common.errors import OpenWorkError
-from openwork.engine.client import EngineClient
 from openwork.engine.events import events
 from openwork.orchestrator.server_api import Access, ServerApi
 
@@ -57,13 +56,6 @@ def _api(ready: ReadyHost) -> ServerApi:
     return ServerApi(ready.server_url, Access(token=ready.credentials.collaborator))
 
 
-def _client(ready: ReadyHost) -> EngineClient:
-    return EngineClient(
-        f"{ready.server_url}/w/{ready.workspace_id}/opencode",
-        headers=Access(token=ready.credentials.collaborator).headers,
-    )
-
-
 async def _workspaces(ready: ReadyHost) -> None:
     async with _api(ready) as api:
         if not await api.workspaces():
@@ -87,7 +79,7 @@ async def _host_routes(ready: ReadyHost) -> None:
 
 
 async def _session(ready: ReadyHost) -> None:
-    async with _client(ready) as client:
+    async with ready.client() as client:
         session = await client.create_session(SESSION_TITLE)
         await client.messages(session.id)
         await client.delete_session(session.id)
@@ -95,7 +87,7 @@ async def _session(ready: ReadyHost) -> None:
 
 async def _events(ready: ReadyHost) -> None:
     async with (
-        _client(ready) as client,
+        ready.client() as client,
         aclosing(events(client)) as stream,
         asyncio.timeout(EVENT_TIMEOUT_S),
     ):

@@ -6,16 +6,21 @@ import asyncio
 import os
 import platform
 import shutil
+import subprocess
 import sys
+import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from openwork.common import log
 from openwork.common.errors import OpenWorkError
 from openwork.common.files import read_json_object
 from openwork.common.net import listen, port_holder
+from openwork.engine.home import EngineHome
 from openwork.engine.install import engine_path
-from openwork.engine.locate import EngineRequest, places
+from openwork.engine.locate import places
 from openwork.engine.npm import find_clients
 from openwork.engine.pin import pin_for
 from openwork.engine.platforms import this_machine
@@ -23,7 +28,8 @@ from openwork.engine.probe import engine_version
 from openwork.engine.receipt import verify_engine
 from openwork.orchestrator import runs
 from openwork.orchestrator.credentials import credentials_path
-from openwork.workspace.config import read_config
+from openwork.orchestrator.usable_models import HOW_TO_SIGN_IN
+from openwork.workspace.config import CONFIG_NAMES, read_config
 from openwork.workspace.paths import WorkspaceRoot
 
 if TYPE_CHECKING:
@@ -33,6 +39,8 @@ if TYPE_CHECKING:
 
 LEAST_PYTHON = (3, 11)
 LEAST_FREE_BYTES = 600_000_000
+MODELS_TIMEOUT_S = 20
+_NO_ENGINE_YET = "not known before the engine is installed"
 Level = Literal["ok", "warning", "failed"]
 
 
@@ -66,6 +74,7 @@ async def examine(settings: HostSettings) -> list[Finding]:
         lambda: _writable("data", "Data folder", settings.data_dir),
         lambda: _writable("workspace", "Workspace", settings.workspace),
         lambda: _config(settings.workspace),
+        lambda: _model(settings),
         lambda: _tokens(settings.data_dir),
         lambda: _port(settings),
         lambda: _running(settings.run_dir),
@@ -93,14 +102,8 @@ def _system() -> Finding:
 
 def _engine(settings: HostSettings) -> Finding:
     title = "Engine (OpenCode)"
-    request = EngineRequest(
-        sidecar_dir=settings.sidecar_dir,
-        explicit=settings.opencode_bin,
-        source=settings.opencode_source,
-        allow_external=settings.allow_external,
-    )
     try:
-        if not {"sidecar", "download"} & set(places(request)):
+        if not {"sidecar", "download"} & set(places(settings.engine_request)):
             return _external_engine(settings.opencode_bin or Path("opencode"), title)
         pin = pin_for(this_machine().target)
     except OpenWorkError as error:
@@ -192,6 +195,66 @@ def _config(workspace: Path) -> Finding:
         step = error.hint or "Repair the file: until then the engine refuses the whole workspace."
         return Finding("config", title, "failed", error.message, step)
     return Finding("config", title, "ok", f"opencode.json(c) in {workspace} can be read")
+
+
+def _model(settings: HostSettings) -> Finding:
+    title = "A model provider"
+    binary = _installed_engine(settings)
+    if binary is None:
+        return Finding("model", title, "warning", _NO_ENGINE_YET, HOW_TO_SIGN_IN)
+    try:
+        done = _ask_for_models(binary, settings.workspace)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return Finding("model", title, "warning", f"{binary} models: {error}", HOW_TO_SIGN_IN)
+    counts = Counter(line.partition("/")[0] for line in done.stdout.split() if "/" in line)
+    if done.returncode == 0 and counts:
+        named = ", ".join(f"{provider} ({n})" for provider, n in sorted(counts.items()))
+        return Finding("model", title, "ok", f"models of {named}")
+    found = "none is signed in or configured"
+    if done.returncode != 0:
+        lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        found = f"{binary} models failed: {log.scrub(lines[-1]) if lines else 'it said nothing'}"
+    return Finding("model", title, "warning", found, HOW_TO_SIGN_IN)
+
+
+def _ask_for_models(binary: Path, workspace: Path) -> subprocess.CompletedProcess[str]:
+    """``opencode models``, in a folder that is gone afterwards: it writes wherever it runs."""
+    with tempfile.TemporaryDirectory(prefix="openwork-doctor-") as base:
+        home, folder = EngineHome(Path(base) / "data"), Path(base) / "workspace"
+        home.prepare()
+        folder.mkdir()
+        for name in CONFIG_NAMES:
+            if (workspace / name).is_file():
+                shutil.copy(workspace / name, folder)
+        env = home.environment(os.environ, password="", run_id="doctor")
+        return subprocess.run(
+            [binary, "models"],
+            env={**env, "OPENCODE_DISABLE_MODELS_FETCH": "1", "TMPDIR": base},
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=MODELS_TIMEOUT_S,
+            check=False,
+        )
+
+
+def _installed_engine(settings: HostSettings) -> Path | None:
+    """The engine that start would run without a download, None when there is none."""
+    try:
+        wanted = places(settings.engine_request)
+        if "sidecar" in wanted:
+            pin = pin_for(this_machine().target)
+            binary = engine_path(settings.sidecar_dir, pin)
+            if verify_engine(binary, pin).state == "good":
+                return binary
+        if not {"explicit", "path"} & set(wanted):
+            return None
+        found = shutil.which((settings.opencode_bin or Path("opencode")).expanduser())
+    except (OpenWorkError, OSError):  # told by the engine's own check
+        return None
+    return Path(found) if found else None
 
 
 def _tokens(data_dir: Path) -> Finding:

@@ -17,7 +17,7 @@ from openwork.common.net import listen
 from openwork.demo.config import engine_config
 from openwork.demo.layout import lay_out
 from openwork.engine.home import EngineHome
-from openwork.engine.locate import EngineRequest, locate_engine
+from openwork.engine.locate import locate_engine
 from openwork.engine.process import Engine, EngineOptions
 from openwork.orchestrator import runs
 from openwork.orchestrator.credentials import load_credentials, save_owner_token
@@ -121,14 +121,7 @@ class Host:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _locate(self) -> EngineBinary:
-        settings = self._settings
-        request = EngineRequest(
-            sidecar_dir=settings.sidecar_dir,
-            explicit=settings.opencode_bin,
-            source=settings.opencode_source,
-            allow_external=settings.allow_external,
-        )
-        binary = await locate_engine(request, self._report)
+        binary = await locate_engine(self._settings.engine_request, self._report)
         logger.debug("engine: %s", "; ".join(str(each) for each in binary.tried))
         return binary
 

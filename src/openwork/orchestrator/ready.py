@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -12,9 +11,12 @@ from openwork.common.ids import workspace_id
 from openwork.common.net import is_loopback, lan_address
 from openwork.engine.pin import ENGINE_VERSION
 from openwork.orchestrator import pairing
+from openwork.orchestrator.own_command import own_command
+from openwork.orchestrator.server_api import Access
 from openwork.version import __version__
 
 if TYPE_CHECKING:
+    from openwork.engine.client import EngineClient
     from openwork.engine.locate import EngineBinary
     from openwork.engine.process import Engine
     from openwork.orchestrator.credentials import Credentials
@@ -74,6 +76,15 @@ class ReadyHost:
     def collaborator_link(self) -> str:
         """A link for routine remote use."""
         return pairing.web_link(self.connect_url, self.workspace_id, self.credentials.collaborator)
+
+    def client(self) -> EngineClient:
+        """A client of the engine as a collaborator has it, through the server."""
+        from openwork.engine.client import EngineClient  # noqa: PLC0415  # slow to load
+
+        return EngineClient(
+            f"{self.server_url}/w/{self.workspace_id}/opencode",
+            headers=Access(token=self.credentials.collaborator).headers,
+        )
 
     def payload(self) -> dict[str, Any]:
         """The document of ``start --json``, as existing clients read it."""
@@ -146,6 +157,16 @@ class ReadyHost:
             },
         }
 
+    def line(self) -> str:
+        """One line for a log, with no secret in it."""
+        how = self._command("connect")
+        return f"ready: {self.settings.workspace} at {self.connect_url}; links to connect: {how}"
+
+    def _command(self, name: str, *words: str) -> str:
+        settings = self.settings
+        folder = str(settings.workspace)
+        return own_command(name, "--workspace", folder, *words, data_dir=settings.run_dir.parent)
+
     def text(self, *, qr: bool) -> str:
         """The pairing text for a person."""
         lines = ["", "OpenWork is ready.", ""]
@@ -154,8 +175,8 @@ class ReadyHost:
                 "  This is a demo: the answers are scripted and no model is asked. Its folder is",
                 "  removed when it stops.",
                 "  To work with a real model: openwork start --workspace YOUR_FOLDER, after",
-                "  signing in to a provider with: opencode auth login (or a provider in",
-                "  opencode.jsonc).",
+                "  signing in to a provider with: openwork engine auth login (or a provider in",
+                "  YOUR_FOLDER/opencode.jsonc).",
                 "",
             ]
         lines += [
@@ -180,10 +201,11 @@ class ReadyHost:
             lines += ["  Only this machine can connect; --remote-access lets others in.", ""]
         if qr:
             lines += ["  Scan to connect:", pairing.qr_code(self.owner_link), ""]
-        task = "Summarise the expenses of the quarter in summary.md" if self.settings.demo else "…"
+        demo = self.settings.demo
+        task = "Summarise the expenses of the quarter in summary.md" if demo else "What is in here?"
         lines += [
             "  From another terminal:",
-            f'    openwork run --workspace {shlex.quote(str(self.settings.workspace))} "{task}"',
+            f"    {self._command('run', task)}",
             "",
             "  Stop: Ctrl+C",
             "",

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
 
 READY_TIMEOUT_S = 20.0
 PROBE_PAUSE_S = 0.02
+QUIET_LEVELS = ("warning", "error")
+# As the command line prints an error (`openwork.cli.run_command`).
+ERROR_MARK = "Error: "
+NEXT_MARK = "  Next: "
 
 
 class EngineService:
@@ -122,7 +126,8 @@ class ModuleService:
         async with ServerApi(self.base_url, Access()) as api:
             while time.monotonic() < deadline:
                 if not child.running:
-                    raise self._failed(child, f"ended (exit {child.process.returncode})")
+                    status = await child.wait()  # until all it said is read
+                    raise told_error(child.tail) or self._failed(child, f"ended (exit {status})")
                 try:
                     await api.health()
                 except OpenWorkError:
@@ -141,6 +146,19 @@ class ModuleService:
 
     def _log_line(self, line: str, stream: str, pid: int) -> None:
         log.relay(line, component=self._component, stream=stream, pid=pid)
+
+
+def told_error(lines: Sequence[str]) -> OpenWorkError | None:
+    """The error that a program of ours told as it ended: ``Error: …`` and ``  Next: …``."""
+    starts = [number for number, line in enumerate(lines) if line.startswith(ERROR_MARK)]
+    if not starts:
+        return None
+    message, mark, hint = "\n".join(lines[starts[-1] :]).partition(f"\n{NEXT_MARK}")
+    return OpenWorkError(
+        "service_failed",
+        log.scrub(message.removeprefix(ERROR_MARK)),
+        hint=log.scrub(hint) if mark else "Find the cause with: openwork doctor",
+    )
 
 
 def server_environment(
@@ -166,6 +184,8 @@ def server_environment(
         "OPENWORK_OPENCODE_PASSWORD": engine.password,
         "OPENWORK_LOG_FORMAT": "json",
         "OPENWORK_LOG_LEVEL": settings.log_level,
+        # A 401 or 404 is a warning in the request log: to the person who reads along, an alarm.
+        "OPENWORK_LOG_REQUESTS": "false" if settings.log_level in QUIET_LEVELS else "true",
         "OPENWORK_RUN_ID": settings.run_id,
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import re
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from openwork.common.shared_settings import (
     VERBOSE,
     log_level,
 )
-from openwork.engine.locate import parse_source
+from openwork.engine.locate import EngineRequest, parse_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,8 +35,27 @@ if TYPE_CHECKING:
     from openwork.engine.locate import EngineSource
 
 DEFAULT_SERVER_PORT = 8787
+SHORTEST_SAFE_TOKEN = 16
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 ENGINE_LOG_LEVELS = ("DEBUG", "INFO", "WARN", "ERROR")
+
+_LABEL = "[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_NAME = re.compile(rf"(?=.{{1,253}}\Z){_LABEL}(?:\.{_LABEL})*")
+_ONLY_DIGITS = re.compile(r"[0-9.]+")  # an address with a slip in it
+
+
+def host_name(raw: object) -> str:
+    """A host's name or its address, with no port."""
+    value = s.text(raw)
+    inner = value[1:-1] if value.startswith("[") and value.endswith("]") else value
+    try:
+        return str(ipaddress.ip_address(inner))
+    except ValueError:
+        if not _NAME.fullmatch(value) or _ONLY_DIGITS.fullmatch(value):
+            message = "expected a host name or an address such as reports.local or 192.168.1.20"
+            raise ValueError(message) from None
+    return value
+
 
 WORKSPACE: Setting[str] = s.Setting(
     "workspace",
@@ -127,7 +147,7 @@ REMOTE_ACCESS: Setting[bool] = s.Setting(
 )
 CONNECT_HOST: Setting[str] = s.Setting(
     "connect_host",
-    s.text,
+    host_name,
     "",
     "The name or address to put into connect links.",
     env=("OPENWORK_CONNECT_HOST",),
@@ -203,6 +223,7 @@ class HostSettings:
         run_dir: Where running hosts are recorded; a demo is recorded beside the real ones.
         port_was_asked_for: A taken port is then an error instead of a reason to take the next.
         demo: Scripted answers in a workspace of its own; nothing of the user's engine is used.
+        warnings: What is allowed but unwise, for the one who starts the host.
     """
 
     workspace: Path
@@ -231,7 +252,18 @@ class HostSettings:
     log_level: str
     run_id: str
     demo: bool
+    warnings: tuple[str, ...]
     resolved: Resolved
+
+    @property
+    def engine_request(self) -> EngineRequest:
+        """Which engine to run, and where it may come from."""
+        return EngineRequest(
+            sidecar_dir=self.sidecar_dir,
+            explicit=self.opencode_bin,
+            source=self.opencode_source,
+            allow_external=self.allow_external,
+        )
 
     @property
     def reachable_from_outside(self) -> bool:
@@ -284,12 +316,13 @@ def load(
             hint="Use up to 100 letters, digits, '-', '_' and '.'.",
         )
     binary = resolved.get(OPENCODE_BIN)
+    host = _listen_host(resolved)
     return HostSettings(
         workspace=workspace,
         data_dir=data_dir,
         run_dir=run_dir,
         sidecar_dir=sidecar_dir,
-        openwork_host=_listen_host(resolved),
+        openwork_host=host,
         openwork_port=resolved.get(OPENWORK_PORT),
         port_was_asked_for=resolved.source(OPENWORK_PORT) != "default",
         connect_host=resolved.get(CONNECT_HOST),
@@ -311,6 +344,7 @@ def load(
         log_level=log_level(resolved, quiet=quiet and resolved.get(LOG_FORMAT) == "pretty"),
         run_id=run_id or new_id(),
         demo=demo_dir is not None,
+        warnings=_short_tokens(resolved, reachable=not is_loopback(host)),
         resolved=resolved,
     )
 
@@ -324,6 +358,28 @@ def _listen_host(resolved: Resolved) -> str:
             f"--remote-access contradicts --openwork-host {host}.", hint="Leave out one of the two."
         )
     return host if resolved.source(OPENWORK_HOST) != "default" else "0.0.0.0"  # noqa: S104  # asked for
+
+
+def _short_tokens(resolved: Resolved, *, reachable: bool) -> tuple[str, ...]:
+    """Warnings of given tokens that can be guessed.
+
+    Raises:
+        UsageError: One, and other machines may try.
+    """
+    warnings: list[str] = []
+    for setting in (OPENWORK_TOKEN, OPENWORK_HOST_TOKEN):
+        if not 0 < len(resolved.get(setting)) < SHORTEST_SAFE_TOKEN:
+            continue
+        origin = resolved.origins[setting.name]
+        short = f"{origin}: a token of under {SHORTEST_SAFE_TOKEN} characters can be guessed"
+        if reachable:
+            raise UsageError(
+                f"{short}, and other machines may try.",
+                hint="Leave it out, and a good one is made up and kept; or make a longer one: "
+                "openssl rand -hex 16",
+            )
+        warnings.append(f"{short}. Leave it out, and a good one is made up and kept.")
+    return tuple(warnings)
 
 
 def _path(text: str) -> Path:

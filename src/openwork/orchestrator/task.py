@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from openwork.common.errors import OpenWorkError
 from openwork.engine.events import events
 from openwork.engine.models import RECONNECTED, PermissionReply, PermissionRequest
+from openwork.orchestrator.retrying import UNREACHABLE_HINT, Patience, Retry
 
 if TYPE_CHECKING:
     from openwork.engine.client import EngineClient
@@ -64,12 +65,13 @@ class Permission:
 
 @dataclass(frozen=True)
 class Finished:
-    """The task is over; ``error`` says why it failed, None when it did not."""
+    """The task is over; ``error`` says why it failed (None when it did not), ``hint`` what next."""
 
     error: str | None
+    hint: str | None = None
 
 
-TaskEvent = TextDelta | Step | Plan | Permission | Finished
+TaskEvent = TextDelta | Step | Plan | Permission | Retry | Finished
 Ask = Callable[[PermissionRequest], Awaitable[Answer]]
 
 
@@ -91,11 +93,13 @@ class TaskRun:
         client: An open client of the engine.
         session_id: The session to work in.
         ask: Asks a person about a permission.
+        patience: How long a model may be out of reach before the task is stopped.
     """
 
     client: EngineClient
     session_id: str
     ask: Ask
+    patience: Patience = field(default_factory=Patience)
     _printed: dict[str, int] = field(default_factory=dict[str, int])
     _roles: dict[str, str] = field(default_factory=dict[str, str])
     _states: dict[str, str] = field(default_factory=dict[str, str])
@@ -106,6 +110,7 @@ class TaskRun:
     _with_gap: set[str] = field(default_factory=set[str])
     _earlier: frozenset[str] = frozenset()
     _busy: bool = False
+    _model: str = ""
     _error: str | None = None
 
     async def run(self, text: str) -> AsyncGenerator[TaskEvent]:
@@ -133,6 +138,11 @@ class TaskRun:
                     yield found
                     if isinstance(found, Finished):
                         return
+                if self.patience.exhausted:
+                    await self.client.abort(self.session_id)
+                    why = self.patience.explain(self._model or "of this session")
+                    yield Finished(why, UNREACHABLE_HINT)
+                    return
 
     async def _with_timeout(self, stream: AsyncGenerator[Event]) -> AsyncGenerator[Event]:
         """Fail when the first event does not come: the host is not there."""
@@ -146,7 +156,7 @@ class TaskRun:
                 hint="Check the host with: openwork status",
             ) from None
         yield first
-        async for event in stream:
+        async for event in stream:  # a heartbeat comes every ten seconds
             yield event
 
     async def _handle(self, event: Event) -> AsyncGenerator[TaskEvent]:
@@ -156,6 +166,9 @@ class TaskRun:
                 yield found
         elif self._session_of(properties) != self.session_id:
             return
+        elif event.type == "session.status":
+            if retry := self.patience.note(properties.get("status") or {}):
+                yield retry
         elif event.type == "todo.updated":
             yield Plan(await self.client.todos(self.session_id))
         elif event.type == "session.idle":
@@ -186,6 +199,8 @@ class TaskRun:
         if info.get("id") in self._earlier:
             return
         self._roles[str(info.get("id"))] = str(info.get("role"))
+        if info.get("providerID") and info.get("modelID"):
+            self._model = f"{info['providerID']}/{info['modelID']}"
         if info.get("error"):
             self._error = error_text(info["error"])
 
@@ -196,6 +211,7 @@ class TaskRun:
         if not wanted or not delta:
             return []
         self._printed[part_id] += len(delta)
+        self.patience.answered()
         return [TextDelta(delta)]
 
     def _part(self, part: dict[str, Any]) -> list[TaskEvent]:
@@ -215,6 +231,7 @@ class TaskRun:
         if earlier and _STEP_ORDER.get(status, 0) <= _STEP_ORDER.get(earlier, 0):
             return []
         self._states[part_id] = status
+        self.patience.answered()
         tool = str(part.get("tool"))
         return [Step(part_id, tool, describe_tool(tool, state), status)]
 
@@ -255,6 +272,8 @@ class TaskRun:
             async for found in self._permission(request):
                 yield found
         status = (await self.client.session_statuses()).get(self.session_id, {"type": "idle"})
+        if retry := self.patience.note(status):
+            yield retry
         if status.get("type") == "idle":
             whole = bool(ours) and _is_whole(ours[-1])
             yield Finished(self._error or (None if whole else INTERRUPTED))
@@ -274,8 +293,8 @@ def _is_gone(error: OpenWorkError) -> bool:
 
 def _is_whole(message: Message) -> bool:
     """Whether the engine has come to the end of its answer."""
-    time: object = (message.info.model_extra or {}).get("time")
-    completed = isinstance(time, dict) and "completed" in time
+    times: object = (message.info.model_extra or {}).get("time")
+    completed = isinstance(times, dict) and "completed" in times
     return message.info.role == "assistant" and completed
 
 
