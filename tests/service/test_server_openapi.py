@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 import schemathesis
@@ -41,8 +42,10 @@ CHECKS = [
 
 
 def operations():
-    schema = schemathesis.openapi.from_dict(build_api(None).openapi())
-    return [result.ok() for result in schema.get_all_operations()]
+    no_context: Any = None  # the document needs none
+    schema = schemathesis.openapi.from_dict(build_api(no_context).openapi())
+    found: Any = list(schema.get_all_operations())
+    return [result.ok() for result in found]
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +85,7 @@ async def test_every_answer_is_documented_and_none_is_a_failure(server, operatio
         database=None,
         deadline=None,
         phases=[Phase.explicit, Phase.generate],
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
     )
     def fuzz(case):
         case.path_parameters |= {key: known[key] for key in case.path_parameters if key in known}

@@ -28,6 +28,7 @@ def base(tmp_path, monkeypatch):
 
 def test_it_is_there_for_the_time_of_the_demo(base):
     with demo_folder(wanted=True) as folder:
+        assert folder is not None
         assert folder.parent == base
         (folder / "deep").mkdir()
     assert list(base.iterdir()) == []
@@ -41,18 +42,19 @@ def test_what_a_killed_demo_left_goes_with_the_next_and_a_living_one_stays(base)
         subprocess.Popen([sys.executable, "-c", HOLD], env=env, stdout=subprocess.PIPE, text=True)
         for _ in range(2)
     ]
+    outputs = [holder.stdout for holder in holders if holder.stdout]
     try:
-        killed, living = (holder.stdout.readline().strip() for holder in holders)
+        killed, living = (output.readline().strip() for output in outputs)
         holders[0].kill()
         holders[0].wait(20)
         with demo_folder(wanted=True) as own:
             assert {str(each) for each in base.iterdir()} == {living, str(own)}
         assert killed != living
     finally:
-        for holder in holders:
+        for holder, output in zip(holders, outputs, strict=True):
             holder.kill()
             holder.wait(20)
-            holder.stdout.close()
+            output.close()
 
 
 def test_only_our_own_folders_are_swept(base):

@@ -55,6 +55,7 @@ def test_an_address_that_keeps_failing_waits_and_may_try_again_later(guesses, cl
     assert refused_for_s(guesses, GUESSER) == WINDOW_S - 10
     assert refused_for_s(guesses, OTHER) == 0
     error = refusal(guesses, GUESSER)
+    assert error is not None
     assert (error.code, error.status) == ("too_many_attempts", 429)
     clock.now += WINDOW_S - 10
     assert refused_for_s(guesses, GUESSER) == 0
