@@ -69,6 +69,11 @@ def test_projects_of_other_folders_are_left_out():
     kept = json.loads(raw)
     assert [each["id"] for each in kept] == ["global", "mine", "around", "below"]
     assert kept[0]["sandboxes"] == ["/root/ws/box"]
+    folders = [{"directory": "/root/ws/a"}, {"directory": "/other"}]
+    raw = without_other_projects(
+        json.dumps(folders).encode(), lambda path: "ws" in path, "/root/ws"
+    )
+    assert json.loads(raw) == folders[:1]
 
 
 def test_an_error_keeps_its_message_and_loses_the_file_it_quotes():

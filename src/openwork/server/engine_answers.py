@@ -44,6 +44,8 @@ def without_secrets(raw: bytes) -> bytes:
 def without_other_projects(raw: bytes, holds: Callable[[str], bool], root: str) -> bytes:
     """The engine's list of projects: those the workspace lies in, and those that lie in it.
 
+    Also the list of a project's folders: those that lie in the workspace.
+
     Args:
         raw: The list, JSON.
         holds: Whether a folder lies in the workspace.
@@ -58,6 +60,10 @@ def without_other_projects(raw: bytes, holds: Callable[[str], bool], root: str) 
     kept: list[object] = []
     for each in cast("list[object]", value):
         project = cast("dict[str, object]", each) if isinstance(each, dict) else {}
+        folder = project.get("directory")
+        if isinstance(folder, str) and "worktree" not in project:
+            kept += [project] if holds(folder) else []
+            continue
         worktree = project.get("worktree")
         if not isinstance(worktree, str):
             continue

@@ -83,7 +83,7 @@ READS: Routes = (
     (r"/file/content|/api/fs/read/.+", FILE),
     (r"/session|/experimental/session", EngineRule(Scope.VIEWER, listing="plain")),
     (r"/global/event|/api/event", EngineRule(Scope.VIEWER, events=True)),
-    (r"/project", EngineRule(Scope.VIEWER, hides="projects")),
+    (r"/project|/project/[^/]+/directories", EngineRule(Scope.VIEWER, hides="projects")),
     # Keys stand in the configuration, and in whatever is made from it; lines and diffs are files.
     (r"/(global/)?config(/providers)?|/provider|/agent|/command|/skill|/mcp", SECRETS),
     (r"/experimental/resource|/find|/vcs/diff|/session/[^/]+/diff", SECRETS),
