@@ -16,7 +16,9 @@ import pytest
 
 from openwork.common.net import free_port, listen
 from openwork.engine.client import EngineClient
+from openwork.orchestrator.retrying import Patience
 from openwork.orchestrator.task import INTERRUPTED, Answer, Finished, TaskRun, TextDelta
+from openwork.orchestrator.usable_models import HOW_TO_SIGN_IN
 from tests.running_host import COMMAND, WAIT_S, home_of, openwork, running_host, wait_until
 
 EXPENSES = "Summarise the expenses"
@@ -73,11 +75,13 @@ def test_the_answer_is_on_stdout_and_the_steps_on_stderr(host, summary):
     assert summary.exists()
 
 
-def test_nobody_to_ask_means_refused(host, summary):
+def test_nobody_to_ask_means_refused_and_failed(host, summary):
     done = run(host, EXPENSES)
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 1, done.stderr
     assert "No terminal to ask on" in done.stderr
     assert "Nobody is there to answer." in done.stdout
+    assert "Failed: nobody could be asked, so this was refused: edit\n" in done.stderr
+    assert "  Next: Run it in a terminal" in done.stderr
     assert not summary.exists()
 
 
@@ -101,6 +105,49 @@ def test_a_failing_provider_fails_the_command(host):
     assert "The demo provider refused this request" in done.stderr
 
 
+def test_a_provider_that_recovers_is_told_of_and_no_failure(host):
+    done = run(host, "Show me a busy provider")
+    assert done.returncode == 0, done.stderr
+    assert "The model cannot be reached (attempt 1): " in done.stderr
+    assert "here is the answer" in done.stdout
+
+
+async def test_a_model_out_of_reach_ends_the_task(host):
+    """The engine would try for ever: the session is stopped, and the reason told."""
+    async with through(host) as client:
+        session = await client.create_session()
+        task = TaskRun(client, session.id, never_asked, patience=Patience(most_attempts=1))
+        async with asyncio.timeout(WAIT_S):
+            told = [event async for event in task.run("Show me a busy provider")]
+        finished = told[-1]
+        assert isinstance(finished, Finished)
+        assert finished.error is not None
+        assert "the model openwork-demo/scripted cannot be reached (1 attempt): " in finished.error
+        assert "busy" in finished.error
+        assert finished.hint
+        assert session.id not in await client.session_statuses()
+
+
+def test_without_any_model_nothing_is_sent(tmp_path):
+    folder = tmp_path / "reports"
+    folder.mkdir()
+    (folder / "opencode.jsonc").write_text('{"disabled_providers": ["opencode"]}')
+    done = openwork(home_of(tmp_path), "run", "--workspace", str(folder), "Hello")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines()[1:] == [
+        "Error: No model can be used: no model provider is signed in or configured.",
+        f"  Next: {HOW_TO_SIGN_IN}",
+    ]
+
+
+def test_a_folder_that_is_not_there_is_not_made(tmp_path):
+    folder = tmp_path / "reprots"
+    done = openwork(home_of(tmp_path), "run", "--workspace", str(folder), "Hello")
+    assert done.returncode == 1
+    assert f"Error: There is no folder {folder}." in done.stderr
+    assert not folder.exists()
+
+
 def test_a_wrong_token_is_told_with_the_next_step(host):
     done = openwork(host.env, "run", "--openwork-url", host.url, "--token", "wrong", "x")
     assert done.returncode == 1
@@ -118,16 +165,23 @@ def test_no_token_and_no_host_are_told_with_the_next_step(host):
     assert "Next: " in done.stderr
 
 
-def test_ctrl_c_stops_the_engines_work_too(host):
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_the_engines_work_too(host, number, status):
     command = [*COMMAND, "run", "--workspace", host.workspace, "--json", "Please count to 5000"]
     with subprocess.Popen(
-        command, env=host.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+        command,
+        env=host.env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     ) as task:
         output = opened(task.stdout)
         session_id = json.loads(output.readline())["sessionId"]
         assert json.loads(output.readline())["type"] == "text"
-        task.send_signal(signal.SIGINT)
-        assert task.wait(WAIT_S) == 1
+        task.send_signal(number)
+        assert task.wait(WAIT_S) == status
+        assert opened(task.stderr).read().splitlines()[1:] == ["Stopping …"]
     assert asyncio.run(last_error(host, session_id)) == "MessageAbortedError"
 
 
@@ -144,6 +198,8 @@ def asked_in_a_terminal(host):
         while b"Allow?" not in seen:
             seen += os.read(ours, 4096)
         assert b"The agent asks: edit summary.md" in seen
+        assert b"+# Summary of expenses-2025-q3.csv" in seen
+        assert not [mark for mark in (b"Index:", b"+++", b"---\t") if mark in seen]
         try:
             yield task, ours
         finally:
@@ -152,7 +208,7 @@ def asked_in_a_terminal(host):
 
 def test_a_person_answers_in_the_terminal(host, summary):
     with asked_in_a_terminal(host) as (task, terminal):
-        os.write(terminal, b"perhaps\no\n")
+        os.write(terminal, b"\nperhaps\nyes\n")
         told = lines_of(opened(task.stdout).read())
         assert task.wait(WAIT_S) == 0
     assert [each["reply"] for each in told if each["type"] == "permission"] == ["once"]
@@ -161,7 +217,7 @@ def test_a_person_answers_in_the_terminal(host, summary):
 
 def test_a_refusal_carries_its_reason_to_the_model(host, summary):
     with asked_in_a_terminal(host) as (task, terminal):
-        os.write(terminal, b"r\nuse another name\n")
+        os.write(terminal, b"no\nuse another name\n")
         told = lines_of(opened(task.stdout).read())
         assert task.wait(WAIT_S) == 0
     said = "".join(each["text"] for each in told if each["type"] == "text")
@@ -169,11 +225,31 @@ def test_a_refusal_carries_its_reason_to_the_model(host, summary):
     assert not summary.exists()
 
 
-def test_ctrl_c_at_the_question_ends_at_once(host, summary):
-    with asked_in_a_terminal(host) as (task, _):
-        task.send_signal(signal.SIGINT)
+def the_rest_of(terminal):
+    """What stood on the terminal until its other end was closed."""
+    seen = b""
+    with contextlib.suppress(OSError):  # EIO: nobody has it open any more
+        while chunk := os.read(terminal, 4096):
+            seen += chunk
+    return seen.decode()
+
+
+@pytest.mark.parametrize(
+    ("stop", "status", "line"),
+    [
+        (lambda task, _: task.send_signal(signal.SIGINT), 130, "Stopping …"),
+        (lambda task, _: task.send_signal(signal.SIGTERM), 143, "Stopping …"),
+        (lambda _, terminal: os.write(terminal, b"\x04"), 130, "Interrupted."),
+    ],
+    ids=["ctrl-c", "SIGTERM", "ctrl-d"],
+)
+def test_stopping_at_the_question_ends_at_once(host, summary, stop, status, line):
+    with asked_in_a_terminal(host) as (task, terminal):
+        stop(task, terminal)
         told = lines_of(opened(task.stdout).read())
-        assert task.wait(WAIT_S) == 1
+        assert task.wait(WAIT_S) == status
+        said = [each for each in the_rest_of(terminal).splitlines() if each.strip()]
+    assert [each for each in said if "Allow?" not in each and "^D" not in each] == [line]
     assert asyncio.run(last_error(host, told[0]["sessionId"])) == "MessageAbortedError"
     assert not summary.exists()
 

@@ -60,13 +60,17 @@ def test_a_data_folder_that_is_a_file(tmp_path, env):
     assert "--data-dir" in message
 
 
-@pytest.mark.parametrize("name", ["credentials.json", "run/earlier.json"])
+@pytest.mark.parametrize(
+    "name", ["credentials.json", "run/earlier.json", "openwork-server/tokens.json"]
+)
 def test_a_damaged_file_of_ours_is_named_and_left_alone(tmp_path, env, name):
     damaged = tmp_path / "data" / name
     damaged.parent.mkdir(parents=True)
     damaged.write_text("{")
     message = refused(env, "--workspace", str(tmp_path / "work"))
-    assert f"{damaged} is damaged" in message
+    assert f"Error: {damaged} is damaged" in message
+    assert message.count("Next: ") == 1
+    assert "openwork-server ended" not in message
     assert damaged.read_text() == "{"
 
 

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
+import subprocess
 
 import pytest
 
-from tests.running_host import below, command_line, home_of, start, wait_until
+from tests.running_host import (
+    COMMAND,
+    WAIT_S,
+    below,
+    command_line,
+    home_of,
+    openwork,
+    start,
+    still_there,
+    wait_until,
+)
 
 
 def some_child(host):
@@ -50,3 +63,37 @@ def test_a_ready_host_ends_in_order(tmp_path, number):
     assert below(host.process.pid) == []
     assert host.rest.strip() == b""
     assert the_demo_folder(host) == []
+
+
+def test_a_host_that_nobody_reads_runs_on_and_ends_in_order(tmp_path):
+    """As after ``openwork start 2>&1 | head -1``."""
+    env = home_of(tmp_path)
+    ours, theirs = os.pipe()
+    with subprocess.Popen(
+        [*COMMAND, "start", "--demo", "--verbose"],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=theirs,
+    ) as host:
+        os.close(theirs)
+        os.read(ours, 1)
+        os.close(ours)
+        wait_until(lambda: list((tmp_path / "data" / "run").glob("*.json")), "it is ready")
+        told = json.loads(openwork(env, "status", "--json").stdout)
+        assert told["ok"] is True
+        started = below(host.pid)
+        assert len(started) >= 3
+        host.send_signal(signal.SIGINT)
+        assert host.wait(WAIT_S) == 0
+    assert still_there(started) == []
+    assert list((tmp_path / "tmp").glob("openwork-demo-*")) == []
+
+
+def test_a_host_without_standard_output_starts_and_ends(tmp_path):
+    env = home_of(tmp_path)
+    command = ["/bin/sh", "-c", 'exec "$@" >&- 2>&-', "sh", *COMMAND, "start", "--demo"]
+    with subprocess.Popen(command, env=env, stdin=subprocess.DEVNULL) as host:
+        wait_until(lambda: list((tmp_path / "data" / "run").glob("*.json")), "it is ready")
+        host.send_signal(signal.SIGTERM)
+        assert host.wait(WAIT_S) == 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from openwork.cli.lasting_output import outlast_readers
 from openwork.cli.options import settings_options
 from openwork.cli.run_command import run_command
 from openwork.server.settings_table import TABLE
@@ -29,6 +30,7 @@ def serve(listen_fd: int | None, **flags: Any) -> None:  # noqa: ANN401  # the t
     from openwork.server.serve import run
     from openwork.server.settings import load
 
+    outlast_readers()
     settings = load(flags, os.environ)
     for label, token, source in (
         ("Client token", settings.token, settings.token_source),
