@@ -208,12 +208,13 @@ def test_a_read_only_host_works(tmp_path, env, folder):
         {**env, "OPENWORK_DATA_DIR": str(data)},
         "start",
         "--read-only",
-        "--check",
+        "--check-events",
         "--workspace",
         str(folder),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "ok      the configuration can be read" in done.stdout
+    assert "ok      sessions can be read" in done.stdout
     assert json.loads((data / "credentials.json").read_text())["ownerToken"] == ""
 
 

@@ -35,7 +35,7 @@ async def check_host(ready: ReadyHost, *, with_events: bool) -> list[CheckResult
         ("the server lists the workspace", lambda: _workspaces(ready)),
         ("the configuration can be read", lambda: _config(ready)),
         ("host routes refuse a collaborator", lambda: _host_routes(ready)),
-        ("a session can be made and read", lambda: _session(ready)),
+        _sessions_check(ready),
     ]
     if with_events:
         checks.append(("events arrive", lambda: _events(ready)))
@@ -78,6 +78,17 @@ async def _host_routes(ready: ReadyHost) -> None:
     raise OpenWorkError("host_route_open", "A collaborator's token may list approvals.")
 
 
+def _sessions_check(ready: ReadyHost) -> tuple[str, Callable[[], Awaitable[None]]]:
+    if ready.settings.read_only:
+        return "sessions can be read", lambda: _sessions(ready)
+    return "a session can be made and read", lambda: _session(ready)
+
+
+async def _sessions(ready: ReadyHost) -> None:
+    async with ready.client() as client:
+        await client.sessions()
+
+
 async def _session(ready: ReadyHost) -> None:
     async with ready.client() as client:
         session = await client.create_session(SESSION_TITLE)
@@ -94,6 +105,8 @@ async def _events(ready: ReadyHost) -> None:
         session_id = ""
         async for event in stream:
             if event.type == "server.connected":
+                if ready.settings.read_only:
+                    return  # nothing may be made whose event could arrive
                 session_id = (await client.create_session(SESSION_TITLE)).id
             elif session_id and event.type.startswith("session."):
                 await client.delete_session(session_id)
