@@ -139,6 +139,18 @@ async def test_nobody_prompts_or_changes_another_folders_session(stack, tokens, 
     assert (await engine.session(foreign)).title == "FOREIGN"
 
 
+async def test_only_the_workspaces_own_sessions_are_deleted(stack, tokens, other):
+    engine, foreign = other
+    path = f"/workspace/{stack.server.workspace}/sessions/"
+    for scope in ("owner", "collaborator"):
+        status, body = await stack.server.call("DELETE", path + foreign, token=tokens[scope])
+        assert (status, body["code"]) == (404, "session_not_found")
+    assert foreign in [session.id for session in await engine.sessions()]
+    own = await new_session(stack)
+    assert (await stack.server.call("DELETE", path + own, token=CLIENT_TOKEN))[0] == 200
+    assert (await stack.server.call("DELETE", path + own, token=CLIENT_TOKEN))[0] == 404
+
+
 async def test_what_moves_conversations_between_folders_is_refused_to_all(stack, tokens):
     for method, path in (
         ("POST", "/sync/history"), ("POST", "/experimental/control-plane/move-session"),

@@ -434,3 +434,20 @@ async def test_a_session_ends_with_its_workspace(server, tmp_path):
     assert (await server.call("DELETE", f"/workspaces/{other}", host=True))[0] == 200
     status, body = await session.ask("GET", "/catalog/snapshot")
     assert (status, body["code"]) == (404, "file_session_not_found")
+
+
+async def test_files_that_hold_keys_are_read_by_owners_only(server):
+    (server.folder / ".env.local").write_text("KEY=canary")
+    (server.folder / "harmless.txt").symlink_to(server.folder / ".env.local")
+    paths = [".env.local", "harmless.txt"]
+    for token, readable in ((CLIENT_TOKEN, False), (await server.token("owner"), True)):
+        opened = await open_session(server, token)
+        _, body = await server.call(
+            "POST",
+            f"/files/sessions/{opened['id']}/read-batch",
+            token=token,
+            json={"paths": paths},
+        )
+        assert [each["ok"] for each in body["items"]] == [readable, readable]
+        codes = {each.get("code") for each in body["items"]}
+        assert codes == ({None} if readable else {"file_access_denied"})

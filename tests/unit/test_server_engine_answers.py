@@ -12,9 +12,9 @@ from openwork.server.engine_answers import (
     without_other_projects,
     without_secrets,
 )
-from openwork.server.engine_files import is_private
 from openwork.server.event_filter import LARGEST_EVENT_BYTES, EventFilter
 from openwork.server.upstream import UpstreamError
+from openwork.workspace.private_files import is_private
 
 
 def shown(value):

@@ -11,7 +11,7 @@ import re
 import zlib
 from typing import TYPE_CHECKING, cast
 
-from openwork.server.engine_files import is_private
+from openwork.workspace.private_files import is_private
 from openwork.workspace.secrets import HIDDEN, is_reference, names_a_secret, redact
 
 if TYPE_CHECKING:

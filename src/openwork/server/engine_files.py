@@ -1,9 +1,4 @@
-"""Files that hold keys by their nature: below owner, the engine does not hand them out. Links are
-followed.
-
-They are told by name. Refused instead of blotted out: the files are read by the engine as written,
-comments and all, and a half-hidden one would be saved back by an editor with its keys gone.
-"""
+"""Private files, asked for through the engine: refused below owner. Links are followed."""
 
 from __future__ import annotations
 
@@ -13,21 +8,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, unquote
 
 from openwork.common.errors import OpenWorkError
+from openwork.workspace.private_files import is_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_PRIVATE = re.compile(
-    r"opencode\.jsonc?|\.env(?:rc|[.-].*)?|\.netrc|\.npmrc|\.pypirc|\.git-credentials",
-    re.IGNORECASE,
-)
 _READ_ROUTE = re.compile(r"/api/fs/read/(.+)", re.IGNORECASE)
-
-
-def is_private(path: str) -> bool:
-    """Whether the file of this name holds keys: ``opencode.json(c)``, ``.env``, ``.npmrc``, …"""
-    name = re.split(r"[/\\]", path.rstrip("/\\ .\0"))[-1]
-    return _PRIVATE.fullmatch(name) is not None
 
 
 def refuse_private_file(path: str, query: str, folders: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from openwork.common.errors import OpenWorkError
 from openwork.workspace.batches import MAX_FILE_BYTES, Failure
+from openwork.workspace.private_files import is_private
 
 if TYPE_CHECKING:
     from openwork.workspace.paths import FileContent, SafePath
@@ -36,15 +37,24 @@ class FileRead:
         }
 
 
-def read_file(place: SafePath) -> FileRead | Failure:
-    """One item of a read batch.
+def read_file(place: SafePath, *, private: bool = True) -> FileRead | Failure:
+    """One item of a read batch; ``private`` False refuses files that hold keys by their nature.
 
     A failure's code is ``file_not_found`` (also for a folder), ``file_too_large`` with
-    ``{maxBytes, size}``, ``invalid_path`` (a link leads out) or ``read_failed``.
+    ``{maxBytes, size}``, ``invalid_path`` (a link leads out), ``file_access_denied`` or
+    ``read_failed``.
     """
     named = {"path": place.relative}
     try:
-        return FileRead(place.relative, place.read(max_bytes=MAX_FILE_BYTES))
+        if not private:
+            place = place.followed()
+            if is_private(place.name) or is_private(named["path"]):
+                return Failure(
+                    named,
+                    "file_access_denied",
+                    f"{named['path']!r} may hold keys: only owners read it as it stands.",
+                )
+        return FileRead(named["path"], place.read(max_bytes=MAX_FILE_BYTES))
     except OpenWorkError as error:
         if error.code == "invalid_path" and _is_something_else(place):
             return Failure(named, "file_not_found", f"{place.relative!r} is not a file.")

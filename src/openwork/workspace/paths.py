@@ -181,6 +181,11 @@ class SafePath:
             raise invalid_path(self.relative, "a symbolic link stands in the way")
         return None if found is None else _stat_of(found)
 
+    def followed(self) -> SafePath:
+        """The path that is meant once its links are followed."""
+        with descent.told_as_openwork_errors(self.relative):
+            return SafePath(self.root, self._resolve(follow_last=True))
+
     def is_file(self) -> bool:
         """Whether a regular file is there."""
         found = self.stat()

@@ -78,20 +78,21 @@ class OperationBatch(WireModel):
 
 @router.post("/files/sessions/{session_id}/read-batch", response_class=JSONResponse)
 @access(CLIENT)
-async def read_batch(target: InSession, body: ReadBatch) -> Response:
+async def read_batch(actor: Caller, target: InSession, body: ReadBatch) -> Response:
     """``{items}``, one for each path: its content as base64, or ``{ok: false, code}``."""
     root = target.workspace.root
-    pieces = _read_pieces([place_of(root, path) for path in body.paths])
+    places = [place_of(root, path) for path in body.paths]
+    pieces = _read_pieces(places, private=actor.scope >= Scope.OWNER)
     first = await asyncio.to_thread(_block, pieces)
     if len(first) < BLOCK_BYTES:
         return Response(first, media_type="application/json")
     return StreamingResponse(_blocks(first, pieces), media_type="application/json")
 
 
-def _read_pieces(places: Sequence[SafePath]) -> Iterator[bytes]:
+def _read_pieces(places: Sequence[SafePath], *, private: bool) -> Iterator[bytes]:
     yield b'{"items":['
     for position, place in enumerate(places):
-        item = json.dumps(read_file(place).to_json()).encode()
+        item = json.dumps(read_file(place, private=private).to_json()).encode()
         yield b"," + item if position else item
     yield b"]}"
 

@@ -7,6 +7,7 @@ import re
 from openwork.common.errors import OpenWorkError
 from openwork.server.access import CHANGE, Caller, Context, Target, access, guarded_router
 from openwork.server.audit import AuditRecord
+from openwork.server.directory_pin import lies_within
 from openwork.server.forward import ask_engine
 from openwork.server.wire import Ok
 
@@ -23,8 +24,17 @@ async def delete_session(context: Context, actor: Caller, workspace: Target, ses
         raise OpenWorkError(
             "invalid_session_id", "A session's id has letters, digits, _ and -.", status=400
         )
-    answer = await ask_engine(workspace, "DELETE", f"/session/{session_id}")
-    if not answer.ok:
+    path = f"/session/{session_id}"
+    # The engine deletes any session of any folder it serves: only this workspace's may go.
+    info = (await ask_engine(workspace, "GET", path)).json()
+    folder = info.get("directory") if isinstance(info, dict) else None
+    engine = workspace.engine
+    here = (
+        engine is not None
+        and isinstance(folder, str)
+        and lies_within(workspace.root, engine.directory, folder)
+    )
+    if not here or not (await ask_engine(workspace, "DELETE", path)).ok:
         raise OpenWorkError("session_not_found", f"There is no session {session_id}.", status=404)
     await context.audit.append(
         AuditRecord(workspace.id, actor, "session.delete", session_id, "Deleted a session")
