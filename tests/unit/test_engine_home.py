@@ -58,7 +58,7 @@ def test_prepared_folders_are_private_and_the_defaults_ask_first(tmp_path):
     home.prepare()
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
     written = json.loads((tmp_path / "data" / "engine" / "defaults.json").read_text())
-    assert written == SAFE_DEFAULTS
+    assert written == {**SAFE_DEFAULTS, "disabled_providers": ["opencode"]}
     assert set(written["permission"].values()) == {"ask"}
 
 
@@ -78,9 +78,34 @@ def test_defaults_somebody_edited_are_put_right(tmp_path):
     home = EngineHome(tmp_path, isolated=True)
     home.prepare()
     path = tmp_path / "engine" / "defaults.json"
+    written = path.read_text()
     path.write_text("{}")
     home.prepare()
-    assert json.loads(path.read_text()) == SAFE_DEFAULTS
+    assert path.read_text() == written
+
+
+@pytest.mark.parametrize(
+    ("isolated", "sign_ins", "key", "disabled"),
+    [
+        (False, None, "", True),
+        (False, '{"anthropic": {}}', "", True),
+        (False, "damaged", "", True),
+        (False, '{"opencode": {"type": "api"}}', "", False),
+        (False, None, "a-key", False),
+        (True, '{"opencode": {"type": "api"}}', "a-key", True),
+    ],
+)
+def test_the_vendors_own_models_are_off_unless_somebody_signed_in_to_them(
+    tmp_path, monkeypatch, isolated, sign_ins, key, disabled
+):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "share"))
+    monkeypatch.setenv("OPENCODE_API_KEY", key)
+    if sign_ins is not None:
+        (tmp_path / "share" / "opencode").mkdir(parents=True)
+        (tmp_path / "share" / "opencode" / "auth.json").write_text(sign_ins)
+    EngineHome(tmp_path / "data", isolated=isolated).prepare()
+    written = json.loads((tmp_path / "data" / "engine" / "defaults.json").read_text())
+    assert ("disabled_providers" in written) is disabled
 
 
 def test_sign_ins_are_linked_when_shared_only(tmp_path, monkeypatch):

@@ -36,6 +36,9 @@ SAFE_DEFAULTS: dict[str, Any] = {
         "external_directory": "ask",
     },
 }
+# The engine's own provider answers without a key, from its vendor's servers, and would be taken
+# when there is no other: whose servers see a task is for the user to choose.
+HOSTED_PROVIDER = "opencode"
 _QUIET = {
     "OPENCODE_DISABLE_AUTOUPDATE": "1",
     "OPENCODE_DISABLE_LSP_DOWNLOAD": "1",
@@ -94,16 +97,21 @@ class EngineHome:
         if self.isolated:
             _seem_installed(ensure_private_dir(self._engine / "config" / "opencode"))
             ensure_private_dir(self._engine / "home")
-        defaults = (json.dumps(SAFE_DEFAULTS, indent=2) + "\n").encode()
+        defaults = (json.dumps(self._defaults(), indent=2) + "\n").encode()
         path = self._engine / "defaults.json"
         if not path.exists() or path.read_bytes() != defaults:
             replace_file(path, defaults)
         if not self.isolated:
             self._link_sign_ins()
 
+    def _defaults(self) -> dict[str, Any]:
+        """Our defaults; a workspace's ``"disabled_providers": []`` brings the hosted one back."""
+        if not self.isolated and _signed_in_to_hosted():
+            return SAFE_DEFAULTS
+        return {**SAFE_DEFAULTS, "disabled_providers": [HOSTED_PROVIDER]}
+
     def _link_sign_ins(self) -> None:
-        base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
-        theirs = Path(base) / "opencode" / "auth.json"
+        theirs = _sign_ins()
         ours = ensure_private_dir(self._engine / "data" / "opencode") / "auth.json"
         if theirs.exists() and not ours.exists() and not ours.is_symlink():
             ours.symlink_to(theirs)
@@ -140,6 +148,22 @@ class EngineHome:
         if config_content is not None:
             env["OPENCODE_CONFIG_CONTENT"] = json.dumps(config_content)
         return env
+
+
+def _sign_ins() -> Path:
+    """Where the user's own OpenCode keeps its sign-ins."""
+    base = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
+    return Path(base) / "opencode" / "auth.json"
+
+
+def _signed_in_to_hosted() -> bool:
+    if os.environ.get("OPENCODE_API_KEY"):
+        return True
+    try:
+        kept: object = json.loads(_sign_ins().read_bytes())
+    except (OSError, ValueError):  # none, or damaged: the engine tells
+        return False
+    return isinstance(kept, dict) and HOSTED_PROVIDER in kept
 
 
 def _seem_installed(folder: Path) -> None:

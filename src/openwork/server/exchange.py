@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 # A client that leaves earlier is noticed when this time is over: most answers need no watching, and
 # a timer costs a fiftieth of a task.
 WATCH_AFTER_S = 0.05
+# The engine's own command (`opencode run --attach`) ends when the answer to its prompt is there and
+# prints what its event stream brought until then: the events get this much of a lead.
+EVENTS_LEAD_S = 0.2
 # The engine's list of all models is 6.5 MB.
 LARGEST_KEPT_ANSWER_BYTES = 64 << 20
 LARGEST_KEPT_ERROR_BYTES = 1 << 20
@@ -205,6 +208,8 @@ class Exchange:
                     await send({"type": "http.response.body", "body": passed, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
             return
+        if self._call.rule.prompts:
+            await asyncio.sleep(EVENTS_LEAD_S)
         whole = connection.take_whole()
         if whole is not None:
             await send({"type": "http.response.body", "body": whole})
