@@ -177,6 +177,7 @@ def test_the_next_host_keeps_the_tokens_and_its_checks_pass(host, env, folder):
     assert done.returncode == 0, done.stdout + done.stderr
     assert told["ok"] is True
     assert [each["error"] for each in told["checks"]] == [None] * 5
+    assert "[openwork-server]" not in done.stderr, "a refused request is a check, no alarm"
     now = json.loads((data / "credentials.json").read_text())
     assert now["collaboratorToken"] == kept["collaboratorToken"]
     assert now["hostToken"] == kept["hostToken"]

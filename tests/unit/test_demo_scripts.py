@@ -100,7 +100,7 @@ def test_a_table_named_in_the_prompt_is_the_one_read():
         ("old/2024.csv into notes/totals.txt", "/o/old/2024.csv", "/o/notes/totals.txt"),
         ("old/2024.csv in ./sums.md", "/o/old/2024.csv", "/o/sums.md"),
         ("/a/b.csv in /c/d.md", "/a/b.csv", "/c/d.md"),
-        ("/a/b.csv", "/a/b.csv", "/a/summary.md"),
+        ("/a/b.csv in d.md", "/a/b.csv", "/a/d.md"),
     ],
 )
 def test_a_page_named_in_the_prompt_is_the_one_written(prompt: str, path: str, target: str):
@@ -109,6 +109,11 @@ def test_a_page_named_in_the_prompt_is_the_one_written(prompt: str, path: str, t
     name = target.removeprefix("/o/") if path.startswith("/o/") else target
     written = said(conversation(prompt, opened(path, TABLE), "Wrote file successfully."))
     assert f"{name.removeprefix('/a/')} is written." in written.replace("./", "")
+
+
+def test_a_page_that_is_not_named_lies_beside_the_table():
+    write = called(conversation("expenses in again/e.csv", opened("/o/again/e.csv", TABLE)))
+    assert write.arguments["filePath"] == "/o/again/summary.md"
 
 
 def test_a_file_read_in_part_is_never_summarised_as_if_it_were_whole():

@@ -49,19 +49,24 @@ class OpenedFile:
     lines: tuple[str, ...]
     complete: bool
 
-    def from_folder_of(self, named: str, other: str) -> str:
-        """The path of ``other`` in the folder that ``named``, this file's own name, starts from.
+    def beside(self, name: str) -> str:
+        """The path of ``name`` in the same folder."""
+        folder = re.match(r"(.*[/\\])?", self.path)
+        return (folder.group() if folder else "") + name
+
+    def from_start_of(self, named: str, other: str) -> str:
+        """The path of ``other``, named from where this file was named as ``named``.
 
         Args:
-            named: This file as it was asked for, from the workspace or whole.
-            other: Another file, from the workspace or whole.
+            named: This file as it was asked for: from the workspace, or its whole path.
+            other: Another file, named likewise.
         """
+        start = self.path.removesuffix(named.removeprefix("./"))
         if other.startswith("/"):
             return other
-        folder = self.path.removesuffix(named.removeprefix("./"))
-        if folder == self.path or folder == "":
-            folder = re.sub(r"[^/\\]*\Z", "", self.path)
-        return folder + other.removeprefix("./")
+        if start in {"", self.path}:
+            return self.beside(other)
+        return start + other.removeprefix("./")
 
 
 def opened_file(result: str) -> OpenedFile | None:

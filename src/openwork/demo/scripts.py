@@ -146,7 +146,9 @@ def _expenses(turn: Turn) -> list[Step]:
             if not written:
                 page = summary_markdown(summary, source, complete=table.complete)
                 said = f"{summary.rows} rows read. I'll write the totals to {page_file}."
-                target = table.from_folder_of(source, page_file)
+                target = table.beside(SUMMARY_FILE)
+                if page_named:
+                    target = table.from_start_of(source, page_file)
                 return _call(turn, said, "write", filePath=target, content=page)
             if not written[0].result.startswith("Wrote file successfully"):
                 return _stopped(written[0].result, f"I could not write {page_file}")
