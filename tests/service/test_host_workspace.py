@@ -13,6 +13,7 @@ import pytest
 from openwork.common.errors import OpenWorkError
 from openwork.common.headers import basic_auth
 from openwork.common.net import free_port
+from openwork.demo.config import engine_config
 from openwork.engine.client import EngineClient
 from openwork.orchestrator.server_api import Access, ServerApi
 from tests.running_host import (
@@ -32,7 +33,9 @@ def base(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def env(base):
-    return home_of(base)
+    """With a provider, which is never asked: the engine's shell wants a model to work for."""
+    config = engine_config("http://127.0.0.1:9/v1", None)
+    return home_of(base, OPENCODE_CONFIG_CONTENT=json.dumps(config))
 
 
 @pytest.fixture(scope="module")
