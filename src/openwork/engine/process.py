@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 READY_TIMEOUT_S = 45.0
 PROBE_PAUSE_S = 0.025
 _LEVEL = re.compile(r"\blevel=(\w+)")
-_LEVELS = {"WARN": logging.WARNING, "ERROR": logging.ERROR}
+_LEVELS = {"WARN": logging.INFO, "ERROR": logging.INFO}
 
 logger = logging.getLogger(__name__)
 
@@ -210,7 +210,12 @@ class Engine:
 
 
 def _log_line(line: str, stream: str, pid: int) -> None:
-    """The engine tells every file it loads at INFO: that is our DEBUG."""
+    """Each level is one of ours below it, or two.
+
+    The engine tells every file it loads at INFO, and calls an ERROR what it gets over (a list it
+    cannot fetch, an attempt it makes again). What matters to a task comes as an event, and when the
+    engine ends, its last lines are in our error.
+    """
     found = _LEVEL.search(line)
     level = _LEVELS.get(found.group(1), logging.DEBUG) if found else logging.DEBUG
     log.relay(line, component="opencode", stream=stream, pid=pid, level=level)
