@@ -143,8 +143,9 @@ async def test_the_engines_own_command_works_through_the_server(stack, tmp_path,
             if session.title == title
             for message in await client.messages(session.id)
         ]
+    # What the command prints depends on its event stream being quicker than the answer to its
+    # prompt (see EVENTS_LEAD_S): on a busy machine it may print nothing. The session tells.
     assert any("30 days after the invoice" in text for text in texts) is answered, said
-    assert ("30 days after the invoice" in said) is answered, said
     assert (status == 0) is answered, said
     assert answered or "Error" in said
     assert token not in said

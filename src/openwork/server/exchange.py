@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 WATCH_AFTER_S = 0.05
 # The engine's own command (`opencode run --attach`) ends when the answer to its prompt is there and
 # prints what its event stream brought until then: the events get this much of a lead.
-EVENTS_LEAD_S = 0.2
+EVENTS_LEAD_S = 0.5
 # The engine's list of all models is 6.5 MB.
 LARGEST_KEPT_ANSWER_BYTES = 64 << 20
 LARGEST_KEPT_ERROR_BYTES = 1 << 20

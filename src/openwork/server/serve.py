@@ -13,7 +13,7 @@ from openwork.common import log
 from openwork.common.net import listen
 from openwork.server.app import build_app
 from openwork.server.context import build_context
-from openwork.server.head_limit import HeadLimitedProtocol
+from openwork.server.corked import CorkedProtocol
 from openwork.server.settings_table import TABLE
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def run(settings: ServerSettings, *, listen_fd: int | None = None) -> None:
         proxy_headers=False,
         lifespan="on",
         loop="uvloop",
-        http=HeadLimitedProtocol,
+        http=CorkedProtocol,
         ws="websockets-sansio",
         timeout_keep_alive=KEEPALIVE_S,
         timeout_graceful_shutdown=STOP_GRACE_S,
