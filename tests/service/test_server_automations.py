@@ -177,6 +177,9 @@ async def test_a_manual_run_answers_at_once_and_a_second_one_is_skipped(shared, 
     assert answer["details"] == {"sessionId": session}
     await automations.logged("skipped")
     async with automations.engine_client() as client:
+        async with asyncio.timeout(WAIT_S):  # a session that has not begun cannot be stopped
+            while not (await client.messages(session))[1:]:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
         await client.abort(session)
     lines = await automations.logged("skipped", "failed")
     assert "still goes on" in lines[0]["message"]

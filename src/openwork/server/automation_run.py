@@ -33,6 +33,8 @@ ABORT_TIMEOUT_S = 1.5  # a server that is told to stop has 3 s for all of it
 ABORT_PAUSE_S = 0.1
 _ASKS = frozenset({"permission.asked", "question.asked"})
 _ANSWERS = frozenset({"permission.replied", "question.replied", "question.rejected"})
+SETTLE_LOOKS = 10
+SETTLE_PAUSE_S = 0.5
 UNFINISHED = "It ended without an answer: it was stopped, or the engine was restarted."
 
 logger = logging.getLogger(__name__)
@@ -203,15 +205,25 @@ class EngineRun:
                 return await self._ended()
         return None
 
-    async def _ended(self) -> Result:
-        """What became of it. A session that is stopped early goes idle without a word."""
-        messages = await self.client.messages(self.session_id)
-        for message in messages:
-            if message.info.error:
-                self._error = _error_text(message.info.error)
-        if self._error is None and not (messages and _is_whole(messages[-1])):
-            self._error = UNFINISHED
-        return Result("done") if self._error is None else Result("failed", self._error)
+    async def _ended(self) -> Result | None:
+        """What became of it; None when it goes on.
+
+        A session is idle before its prompt begins, too, and one that is stopped early goes idle
+        without a word: idle without an answer has to last.
+        """
+        for _ in range(SETTLE_LOOKS):
+            messages = await self.client.messages(self.session_id)
+            for message in messages:
+                if message.info.error:
+                    self._error = _error_text(message.info.error)
+            if self._error is not None:
+                return Result("failed", self._error)
+            if messages and _is_whole(messages[-1]):
+                return Result("done")
+            await asyncio.sleep(SETTLE_PAUSE_S)
+            if await self._is_busy():
+                return None
+        return Result("failed", UNFINISHED)
 
     def _note_error(self, kind: str, properties: dict[str, Any]) -> None:
         if kind == "session.error":
@@ -241,10 +253,13 @@ class EngineRun:
             self._family[session_id] = parent is not None and await self._is_ours(parent)
         return self._family[session_id]
 
+    async def _is_busy(self) -> bool:
+        status = (await self.client.session_statuses()).get(self.session_id, {})
+        return status.get("type", "idle") != "idle"
+
     async def _catch_up(self) -> Result | None:
         """Events were lost: read the state."""
-        status = (await self.client.session_statuses()).get(self.session_id, {"type": "idle"})
-        if status.get("type") != "idle":
+        if await self._is_busy():
             for each in await self.client.permissions():
                 await self._asked("permission.asked", each.model_dump(by_alias=True))
             return None

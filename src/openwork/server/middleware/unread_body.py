@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 # A small rest is cheaper to read and forget than a new connection.
 SMALL_BODY_BYTES = 64 * 1024
 # A connection closed at once is reset, and a client still sending would never see the answer.
-LINGER_BYTES = 2 << 20
+LINGER_BYTES = 32 << 20
 LINGER_S = 2.0
 
 
