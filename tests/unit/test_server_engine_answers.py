@@ -58,21 +58,19 @@ def test_files_that_hold_keys_are_told_by_name(path, private):
 
 def test_projects_of_other_folders_are_left_out():
     projects = [
-        {"id": "global", "worktree": "/", "sandboxes": ["/other/box", "/root/ws/box"]},
-        {"id": "mine", "worktree": "/root/ws"}, {"id": "around", "worktree": "/root"},
-        {"id": "below", "worktree": "/root/ws/sub"}, {"id": "other", "worktree": "/root/w"},
+        {"id": "global", "worktree": "/", "sandboxes": ["/other/box", "/srv/ws/box"]},
+        {"id": "mine", "worktree": "/srv/ws"}, {"id": "around", "worktree": "/srv"},
+        {"id": "below", "worktree": "/srv/ws/sub"}, {"id": "other", "worktree": "/srv/w"},
         {"id": "odd"}, "odd",
     ]  # fmt: skip
     raw = without_other_projects(
-        json.dumps(projects).encode(), lambda path: path.startswith("/root/ws"), "/root/ws"
+        json.dumps(projects).encode(), lambda path: path.startswith("/srv/ws"), "/srv/ws"
     )
     kept = json.loads(raw)
     assert [each["id"] for each in kept] == ["global", "mine", "around", "below"]
-    assert kept[0]["sandboxes"] == ["/root/ws/box"]
-    folders = [{"directory": "/root/ws/a"}, {"directory": "/other"}]
-    raw = without_other_projects(
-        json.dumps(folders).encode(), lambda path: "ws" in path, "/root/ws"
-    )
+    assert kept[0]["sandboxes"] == ["/srv/ws/box"]
+    folders = [{"directory": "/srv/ws/a"}, {"directory": "/other"}]
+    raw = without_other_projects(json.dumps(folders).encode(), lambda path: "ws" in path, "/srv/ws")
     assert json.loads(raw) == folders[:1]
 
 

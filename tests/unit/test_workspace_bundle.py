@@ -99,7 +99,7 @@ class TestExport:
                 ),
                 ".opencode/skills/b/SKILL.md": SKILL.format("b").replace("\n#", "\n\n#"),
                 ".opencode/skills/b/run.sh": "#!/bin/sh\n",
-                ".opencode/skills/work/c/SKILL.md": SKILL.format("c").rstrip("\n"),
+                ".opencode/skills/office/c/SKILL.md": SKILL.format("c").rstrip("\n"),
                 ".claude/skills/a/SKILL.md": SKILL.format("a"),
                 ".opencode/skills/bad/SKILL.md": "no front matter",
                 ".opencode/commands/z.md": "---\nmodel: null\nagent: plan\n---\nDo it\n",
@@ -281,12 +281,12 @@ class TestImport:
         assert files(root) == before
 
     def test_a_skill_that_lies_elsewhere_is_changed_there_with_its_files(self, root):
-        write(root, {".opencode/skills/work/a/SKILL.md": SKILL.format("a")})
+        write(root, {".opencode/skills/office/a/SKILL.md": SKILL.format("a")})
         file = PortableFile(".opencode/skills/a/run.sh", b"x")
         run(root, Bundle(skills=(BundleSkill("a", SKILL.format("a") + "More\n"),), files=(file,)))
         assert set(files(root)) == {
-            ".opencode/skills/work/a/SKILL.md",
-            ".opencode/skills/work/a/run.sh",
+            ".opencode/skills/office/a/SKILL.md",
+            ".opencode/skills/office/a/run.sh",
         }
 
     @pytest.mark.parametrize(
