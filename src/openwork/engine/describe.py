@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,3 +44,22 @@ def _from_workspace(pattern: str, workspace: str) -> str:
         if path.is_relative_to(workspace):
             return str(path.relative_to(workspace))
     return pattern
+
+
+def describe_error(error: object, *, stopped: str, unknown: str) -> str:
+    """The engine's error, ``{name, data {message}}``, in words.
+
+    Args:
+        error: As the engine tells it.
+        stopped: The words for a task that was stopped.
+        unknown: The words for an error of no known form.
+    """
+    if not isinstance(error, dict):
+        return unknown
+    fields = cast("dict[str, Any]", error)
+    name = str(fields.get("name") or "error")
+    if name == "MessageAbortedError":
+        return stopped
+    data: object = fields.get("data")
+    message: object = cast("dict[str, Any]", data).get("message") if isinstance(data, dict) else ""
+    return str(message or name)

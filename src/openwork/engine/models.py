@@ -74,6 +74,12 @@ class Message(EngineModel):
         """The text parts, joined."""
         return "".join(part.text or "" for part in self.parts if part.type == "text")
 
+    @property
+    def is_whole_answer(self) -> bool:
+        """Whether the engine has come to the end of its answer."""
+        times: object = (self.info.model_extra or {}).get("time")
+        return self.info.role == "assistant" and isinstance(times, dict) and "completed" in times
+
 
 class PermissionRequest(EngineModel):
     """A tool call that waits for a person."""

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from openwork.common.errors import OpenWorkError
+from openwork.engine.describe import describe_error
 from openwork.engine.events import events
+from openwork.engine.family import SessionFamily
 from openwork.engine.models import RECONNECTED, PermissionReply, PermissionRequest
 from openwork.orchestrator.retrying import UNREACHABLE_HINT, Patience, Retry
 
@@ -103,7 +105,7 @@ class TaskRun:
     _printed: dict[str, int] = field(default_factory=dict[str, int])
     _roles: dict[str, str] = field(default_factory=dict[str, str])
     _states: dict[str, str] = field(default_factory=dict[str, str])
-    _family: dict[str, bool] = field(default_factory=dict[str, bool])
+    _family: SessionFamily = field(init=False)
     _answered: set[str] = field(default_factory=set[str])
     # Text parts with a gap: the engine keeps a part's text only once it is whole, so pieces that
     # come after an interruption cannot be put in their place; its end brings all of it.
@@ -112,6 +114,9 @@ class TaskRun:
     _busy: bool = False
     _model: str = ""
     _error: str | None = None
+
+    def __post_init__(self) -> None:
+        self._family = SessionFamily(self.client, self.session_id)
 
     async def run(self, text: str) -> AsyncGenerator[TaskEvent]:
         """Send ``text`` and yield what happens, ``Finished`` last.
@@ -185,7 +190,7 @@ class TaskRun:
         if kind == "message.updated":
             self._note_message(properties.get("info") or {})
         elif kind == "session.error":
-            self._error = error_text(properties.get("error"))
+            self._error = _error_text(properties.get("error"))
         return []
 
     @staticmethod
@@ -202,7 +207,7 @@ class TaskRun:
         if info.get("providerID") and info.get("modelID"):
             self._model = f"{info['providerID']}/{info['modelID']}"
         if info.get("error"):
-            self._error = error_text(info["error"])
+            self._error = _error_text(info["error"])
 
     def _delta(self, properties: dict[str, Any]) -> list[TaskEvent]:
         part_id, delta = str(properties.get("partID")), str(properties.get("delta") or "")
@@ -239,7 +244,7 @@ class TaskRun:
         return self._roles.get(str(part.get("messageID"))) == "assistant"
 
     async def _permission(self, request: PermissionRequest) -> AsyncGenerator[TaskEvent]:
-        if request.id in self._answered or not await self._is_ours(request.session_id):
+        if request.id in self._answered or not await self._family.holds(request.session_id):
             return
         self._answered.add(request.id)
         answer = await self.ask(request)
@@ -250,15 +255,6 @@ class TaskRun:
                 raise
             return  # another client was faster
         yield Permission(request, answer)
-
-    async def _is_ours(self, session_id: str) -> bool:
-        """Whether a session is ours or was started by ours (an agent's helper)."""
-        if session_id == self.session_id:
-            return True
-        if session_id not in self._family:
-            parent = (await self.client.session(session_id)).parent_id
-            self._family[session_id] = parent is not None and await self._is_ours(parent)
-        return self._family[session_id]
 
     async def _catch_up(self) -> AsyncGenerator[TaskEvent]:
         """After an interruption: what was missed, from the engine's state."""
@@ -275,7 +271,7 @@ class TaskRun:
         if retry := self.patience.note(status):
             yield retry
         if status.get("type") == "idle":
-            whole = bool(ours) and _is_whole(ours[-1])
+            whole = bool(ours) and ours[-1].is_whole_answer
             yield Finished(self._error or (None if whole else INTERRUPTED))
 
     def _replay(self, message: Message) -> list[TaskEvent]:
@@ -291,23 +287,8 @@ def _is_gone(error: OpenWorkError) -> bool:
     return isinstance(details, dict) and cast("dict[str, Any]", details).get("status") == 404
 
 
-def _is_whole(message: Message) -> bool:
-    """Whether the engine has come to the end of its answer."""
-    times: object = (message.info.model_extra or {}).get("time")
-    completed = isinstance(times, dict) and "completed" in times
-    return message.info.role == "assistant" and completed
-
-
-def error_text(error: object) -> str:
-    """The engine's error in words: ``{name, data {message}}``."""
-    if not isinstance(error, dict):
-        return "the task failed"
-    fields = cast("dict[str, Any]", error)
-    name = str(fields.get("name") or "error")
-    if name == "MessageAbortedError":
-        return "the task was stopped"
-    data: dict[str, Any] = fields.get("data") or {}
-    return str(data.get("message") or name)
+def _error_text(error: object) -> str:
+    return describe_error(error, stopped="the task was stopped", unknown="the task failed")
 
 
 def state_word(state: str) -> Literal["…", "✓", "✗"]:

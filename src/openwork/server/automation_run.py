@@ -14,14 +14,15 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 from openwork.common.errors import OpenWorkError
 from openwork.common.headers import basic_auth
 from openwork.engine.client import EngineClient
-from openwork.engine.describe import describe_permission
+from openwork.engine.describe import describe_error, describe_permission
 from openwork.engine.events import events
+from openwork.engine.family import SessionFamily
 from openwork.engine.models import RECONNECTED, PermissionRequest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from openwork.engine.models import Event, Message
+    from openwork.engine.models import Event
     from openwork.server.workspace_settings import EngineAddress
 
 # The engine may be starting together with the server, or again after a crash.
@@ -159,9 +160,12 @@ class EngineRun:
     listener: Listener
     engine: EngineAddress
     waiting: dict[str, str] = field(default_factory=dict[str, str])
-    _family: dict[str, bool] = field(default_factory=dict[str, bool])
+    _family: SessionFamily = field(init=False)
     _error: str | None = None
     _prompted: bool = False
+
+    def __post_init__(self) -> None:
+        self._family = SessionFamily(self.client, self.session_id)
 
     async def follow(self) -> Result:
         """Send the prompt and read events until the session is idle.
@@ -218,7 +222,7 @@ class EngineRun:
                     self._error = _error_text(message.info.error)
             if self._error is not None:
                 return Result("failed", self._error)
-            if messages and _is_whole(messages[-1]):
+            if messages and messages[-1].is_whole_answer:
                 return Result("done")
             await asyncio.sleep(SETTLE_PAUSE_S)
             if await self._is_busy():
@@ -235,7 +239,7 @@ class EngineRun:
 
     async def _asked(self, kind: str, properties: dict[str, Any]) -> None:
         request_id, session_id = str(properties.get("id")), str(properties.get("sessionID"))
-        if request_id in self.waiting or not await self._is_ours(session_id):
+        if request_id in self.waiting or not await self._family.holds(session_id):
             return
         what = "a question of the agent"
         if kind == "permission.asked":
@@ -243,15 +247,6 @@ class EngineRun:
             what = describe_permission(asked.permission, asked.patterns, self.engine.directory)
         self.waiting[request_id] = what
         await self.listener.waits(what)
-
-    async def _is_ours(self, session_id: str) -> bool:
-        """Whether a session is ours or was begun by ours (an agent's helper)."""
-        if session_id == self.session_id:
-            return True
-        if session_id not in self._family:
-            parent = (await self.client.session(session_id)).parent_id
-            self._family[session_id] = parent is not None and await self._is_ours(parent)
-        return self._family[session_id]
 
     async def _is_busy(self) -> bool:
         status = (await self.client.session_statuses()).get(self.session_id, {})
@@ -272,20 +267,5 @@ def _session_of(properties: dict[str, Any]) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _is_whole(message: Message) -> bool:
-    """Whether the engine came to the end of its answer."""
-    time: object = (message.info.model_extra or {}).get("time")
-    return message.info.role == "assistant" and isinstance(time, dict) and "completed" in time
-
-
 def _error_text(error: object) -> str:
-    """The engine's error in words: ``{name, data {message}}``."""
-    if not isinstance(error, dict):
-        return "The engine told no reason."
-    fields = cast("dict[str, Any]", error)
-    name = str(fields.get("name") or "error")
-    if name == "MessageAbortedError":
-        return "It was stopped."
-    data: object = fields.get("data")
-    message: object = cast("dict[str, Any]", data).get("message") if isinstance(data, dict) else ""
-    return str(message or name)
+    return describe_error(error, stopped="It was stopped.", unknown="The engine told no reason.")
