@@ -45,7 +45,7 @@ def test_a_folder_of_ones_own_is_taken_whether_it_exists_or_not(home):
         ("/usr/share/x", "system"),
         ("/var", "system"),
         ("/var/lib/x", "system"),
-        ("/proc/self/cwd/../../etc", "system"),
+        ("/proc/self/root/etc", "system"),
         ("/opt", "directly below"),
         ("/not-there-yet-4711", "directly below"),
         ("~", "home folder"),
