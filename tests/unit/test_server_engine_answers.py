@@ -13,7 +13,7 @@ from openwork.server.engine_answers import (
     without_secrets,
 )
 from openwork.server.event_filter import LARGEST_EVENT_BYTES, EventFilter
-from openwork.server.upstream import UpstreamError
+from openwork.server.upstream_connection import UpstreamError
 from openwork.workspace.private_files import is_private
 
 

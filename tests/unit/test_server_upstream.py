@@ -10,7 +10,8 @@ import pytest
 from openwork.common.errors import OpenWorkError
 from openwork.common.net import free_port
 from openwork.server import upstream as upstream_module
-from openwork.server.upstream import UpstreamError, UpstreamPool
+from openwork.server.upstream import UpstreamPool
+from openwork.server.upstream_connection import UpstreamError
 from tests.until import until
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -48,10 +49,11 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(script):
+async def serving(script, *, probe=None):
     server = Server(script)
     listener = await asyncio.start_server(server.accept, "127.0.0.1", 0)
-    pool = UpstreamPool("127.0.0.1", listener.sockets[0].getsockname()[1], tls=False)
+    port = listener.sockets[0].getsockname()[1]
+    pool = UpstreamPool("127.0.0.1", port, tls=False, probe=probe)
     try:
         async with asyncio.timeout(20):
             yield pool, server
@@ -307,6 +309,61 @@ async def test_an_idle_connection_that_the_engine_closes_is_forgotten():
     async with serving(script) as (pool, _):
         await ask(pool)
         await until(lambda: pool._idle == [], pause_s=0.01)
+
+
+PROBE = b"/global/health"
+
+
+def deaf_at_first(connections: int):
+    """Accepts ``connections`` and never answers them, as an engine that starts."""
+
+    async def script(server, reader, writer):
+        mine = server.connections
+        while True:
+            await server.head(reader)
+            if mine <= connections:
+                await reader.read()
+            writer.write(OK)
+
+    return script
+
+
+def probes_of(server):
+    return sum(raw.startswith(b"GET " + PROBE) for raw in server.requests)
+
+
+async def test_an_engine_that_starts_is_given_nothing_before_it_answers(monkeypatch):
+    monkeypatch.setattr(upstream_module, "PROOF_PAUSE_S", 0.01)
+    async with serving(deaf_at_first(3), probe=PROBE) as (pool, server):
+        asked = [ask(pool, b"POST", b"{}") for _ in range(5)]
+        assert await asyncio.gather(*asked) == [(200, b"ok")] * 5
+        assert len(server.requests) - probes_of(server) == 5
+        assert 4 <= probes_of(server) < server.connections
+
+
+async def test_an_engine_that_never_answers_is_one_clear_error(monkeypatch):
+    monkeypatch.setattr(upstream_module, "PROOF_TIMEOUT_S", 0.1)
+    async with serving(deaf_at_first(1000), probe=PROBE) as (pool, server):
+        assert await code_of(ask(pool)) == "opencode_unreachable"
+        assert len(server.requests) == probes_of(server) > 0
+
+
+async def test_what_answered_is_asked_nothing_again_until_a_connection_is_lost():
+    writers = []
+
+    async def script(server, reader, writer):
+        writers.append(writer)
+        await echoing()(server, reader, writer)
+
+    async with serving(script, probe=PROBE) as (pool, server):
+        for _ in range(2):
+            await asyncio.gather(*(ask(pool) for _ in range(4)))
+        assert probes_of(server) == 1
+        for writer in writers:
+            writer.close()
+        await until(lambda: pool._idle == [], pause_s=0.01)
+        await ask(pool)
+        assert probes_of(server) == 2
 
 
 async def test_nothing_listening_is_unreachable():

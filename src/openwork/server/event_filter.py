@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, cast
 
-from openwork.server.upstream import UpstreamError
+from openwork.server.upstream_connection import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

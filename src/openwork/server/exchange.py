@@ -11,7 +11,8 @@ from openwork.server.access import body_too_large
 from openwork.server.engine_answers import error_without_secrets
 from openwork.server.engine_call import returned_headers
 from openwork.server.errors import NOT_FOUND
-from openwork.server.upstream import UpstreamError, unreachable
+from openwork.server.upstream import unreachable
+from openwork.server.upstream_connection import UpstreamError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
     from openwork.server.engine_call import EngineCall, RawHeaders
     from openwork.server.event_filter import EventFilter
     from openwork.server.streams import Stream
-    from openwork.server.upstream import Connection, UpstreamPool
+    from openwork.server.upstream import UpstreamPool
+    from openwork.server.upstream_connection import Connection
 
 # A client that leaves earlier is noticed when this time is over: most answers need no watching, and
 # a timer costs a fiftieth of a task.
