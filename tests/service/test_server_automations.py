@@ -74,6 +74,16 @@ class Automations:
         base = f"/workspace/{self.server.workspace}/agentlab/automations"
         return await self.server.call(method, base + path, token=CLIENT_TOKEN, **options)
 
+    async def audited(self, count):
+        """The newest audit entries, oldest first, once there are ``count``."""
+        path = f"/workspace/{self.server.workspace}/audit?limit={count}"
+        async with asyncio.timeout(WAIT_S):  # an end is in the run's own log a moment earlier
+            while True:
+                _, answer = await self.server.call("GET", path, token=CLIENT_TOKEN)
+                if len(answer["items"]) == count:
+                    return answer["items"][::-1]
+                await asyncio.sleep(0.02)
+
     async def add(self, prompt):
         body = {"id": self.name, "name": self.name, "prompt": prompt, "schedule": HOURLY}
         status, answer = await self.call("POST", json=body)
@@ -160,12 +170,30 @@ async def test_a_due_run_is_followed_to_its_end_and_one_that_could_not_run_is_mi
         (item,) = listed["items"]
         assert (item["lastRunSessionId"], item["mine"]) == (line["sessionId"], 5)
         assert listed["plan"]["items"]["job"]["nextRunAt"] > time.time() * 1000
+        begun, ended = await automations.audited(2)
+        for entry, action in ((begun, "run"), (ended, "end")):
+            assert entry["action"] == f"agentlab.automations.{action}"
+            assert (entry["actor"]["type"], entry["actor"]["clientId"]) == ("system", "scheduler")
+            assert (entry["target"], entry["outcome"]) == (line["sessionId"], "done")
+            assert "'Job' (job)" in entry["summary"]
     plan_in_the_past(*place, ago_s=3 * 3600 + 120)
     async with site.server(place) as automations:
         _, line = await automations.logged("done", "missed")
         assert line["count"] == 4
         async with automations.engine_client() as client:
             assert len(await client.sessions()) == 1
+
+
+async def test_a_scheduled_run_that_cannot_be_recorded_does_not_begin(site):
+    folder, state = site.place("unrecorded")
+    put_file(folder, COUNT)
+    plan_in_the_past(folder, state, ago_s=1)
+    (state / "audit").write_text("a file is in the way")
+    async with site.server((folder, state)) as automations:
+        (line,) = await automations.logged("failed")
+        assert "It was not begun: the audit log cannot be written" in line["message"]
+        async with automations.engine_client() as client:
+            assert await client.messages(line["sessionId"]) == []
 
 
 async def test_a_manual_run_answers_at_once_and_a_second_one_is_skipped(shared, slowly):
@@ -184,12 +212,9 @@ async def test_a_manual_run_answers_at_once_and_a_second_one_is_skipped(shared, 
     lines = await automations.logged("skipped", "failed")
     assert "still goes on" in lines[0]["message"]
     assert "stopped" in lines[1]["message"]
-    _, audit = await shared.server.call(
-        "GET", f"/workspace/{shared.server.workspace}/audit", token=CLIENT_TOKEN
-    )
-    assert [each["action"] for each in audit["items"][:2]] == [
-        "agentlab.automations.run",
+    assert [each["action"] for each in await automations.audited(2)] == [
         "agentlab.automations.upsert",
+        "agentlab.automations.run",
     ]
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from openwork.common.errors import OpenWorkError
 from openwork.common.net import listen
+from openwork.server.audit import AuditLog
 from openwork.server.automations import Automations
 from openwork.server.registry import Registry
 from openwork.server.workspace_settings import EngineAddress, WorkspaceSetting
@@ -59,7 +60,8 @@ class Host:
     def automations(self, **options):
         registry = Registry((WorkspaceSetting(self.folder, "W", self.engine),))
         settings = {"read_only": False, "timeout_s": 60.0, **options}
-        return Automations(registry, self.data, clock=self.clock, **settings)
+        audit = AuditLog(self.data)
+        return Automations(registry, self.data, audit, clock=self.clock, **settings)
 
     @asynccontextmanager
     async def running(self):
@@ -79,6 +81,13 @@ class Host:
             return list(parse_lines(read_log(self.root, "job")))
         except OpenWorkError:
             return []
+
+    def audited(self):
+        """Action, what acted, target, outcome, reason and summary of each entry, oldest first."""
+        files = list((self.data / "audit").glob("*.jsonl"))
+        entries = [json.loads(line) for line in files[0].read_text().splitlines()] if files else []
+        names = ("action", "target", "outcome", "reason", "summary")
+        return [(each["actor"]["type"], *(each.get(name) for name in names)) for each in entries]
 
     async def logged(self, count):
         await until(lambda: len(self.log()) >= count)
@@ -217,6 +226,9 @@ async def test_a_run_that_a_crash_cut_off_is_interrupted_and_not_run_again(host)
         (line,) = await host.logged(1)
         assert (line["outcome"], line["run"], line["sessionId"]) == ("interrupted", "r1", "ses_1")
         await host.clock.advance(minutes=2)
+    (entry,) = host.audited()
+    assert entry[:-1] == ("system", "agentlab.automations.end", "ses_1", "failed", "interrupted")
+    assert entry[-1].startswith("The automation job ended: interrupted: The server ended")
     async with host.running():
         await host.clock.advance(minutes=2)
         assert len(host.log()) == 1
@@ -266,6 +278,17 @@ async def test_a_manual_run_is_logged_and_an_engine_that_is_not_there_is_told(ho
         assert caught.value.code == "opencode_unconfigured"
         (line,) = await host.logged(1)
         assert (line["outcome"], line["trigger"]) == ("failed", "manual")
+    assert host.audited() == []  # its route records who asked for it
+
+
+async def test_a_scheduled_run_that_comes_to_no_session_has_its_failure_in_the_audit_log(host):
+    host.put(EVERY_HOUR)
+    async with host.running():
+        await host.clock.advance(hours=1)
+        await host.logged(1)
+    (entry,) = host.audited()
+    assert entry[:-1] == ("system", "agentlab.automations.end", "job", "failed", None)
+    assert entry[-1] == "The automation 'Job' (job) ended: failed: This workspace has no engine."
 
 
 async def test_a_run_never_overlaps_itself(host):
@@ -297,7 +320,9 @@ async def test_a_read_only_server_runs_nothing_and_says_so(host, caplog):
 async def test_a_workspace_outside_the_authorised_folders_is_left_alone(host, tmp_path):
     host.put({"kind": "interval", "seconds": 60})
     registry = Registry((WorkspaceSetting(host.folder, "W", None),), (tmp_path / "elsewhere",))
-    automations = Automations(registry, host.data, read_only=False, timeout_s=1, clock=host.clock)
+    automations = Automations(
+        registry, host.data, AuditLog(host.data), read_only=False, timeout_s=1, clock=host.clock
+    )
     automations.start()
     await host.clock.settled()
     await host.clock.advance(minutes=5)

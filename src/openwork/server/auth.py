@@ -25,16 +25,17 @@ LONGEST_CLIENT_ID = 200
 
 @dataclass(slots=True)
 class Actor:
-    """Who made a request.
+    """Who made a request, or what the server did on its own.
 
     Attributes:
-        kind: ``host`` when the host token was used, else ``remote``.
+        kind: ``host`` when the host token was used, ``system`` for the server itself, else
+            ``remote``.
         token_hash: SHA-256 of the token, hex.
         scope: What the token allows. Nothing a client sends can raise it.
         client_id: What the client calls itself, or None.
     """
 
-    kind: Literal["remote", "host"]
+    kind: Literal["remote", "host", "system"]
     token_hash: str
     scope: Scope
     client_id: str | None = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from openwork.common.errors import OpenWorkError
 from openwork.common.ids import new_id
+from openwork.server.automation_audit import record_end, record_start
 from openwork.server.automation_state import Running
 from openwork.workspace import automation_log
 from openwork.workspace.automation_log import LogEntry
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from datetime import datetime
 
+    from openwork.server.audit import AuditLog
     from openwork.server.automation_clock import Clock, Missed
     from openwork.server.automation_run import Result
     from openwork.server.automation_state import AutomationState, Record
@@ -40,11 +42,13 @@ class Subject:
         workspace: Where.
         id: Its id; it may have been deleted since.
         state: The workspace's records.
+        name: What people call it, "" where only its records are at hand.
     """
 
     workspace: Workspace
     id: str
     state: AutomationState
+    name: str = ""
 
     @property
     def record(self) -> Record:
@@ -58,9 +62,11 @@ class AutomationRunner:
     Args:
         clock: The time.
         timeout_s: The longest a run may take.
+        audit: Where scheduled runs are recorded.
     """
 
-    def __init__(self, clock: Clock, timeout_s: float) -> None:
+    def __init__(self, clock: Clock, timeout_s: float, audit: AuditLog) -> None:
+        self._audit = audit
         self._clock = clock
         self._timeout_s = timeout_s
         self._tasks: set[asyncio.Task[None]] = set()
@@ -232,6 +238,10 @@ class AutomationRunner:
         )
         await self._log(subject, entry)
         record = subject.record
+        try:
+            await record_end(self._audit, subject, running, outcome, message)
+        except OSError:
+            logger.exception("cannot record the end of %s in the audit log", subject.id)
         record.running, record.last_outcome = None, outcome
         try:
             await subject.state.save()
@@ -239,11 +249,16 @@ class AutomationRunner:
             logger.exception("cannot record the end of %s", subject.id)
 
     async def note_session(self, subject: Subject, running: Running) -> None:
-        """Make the session of a run durable, before the engine is told what to do in it."""
+        """Make the session of a run durable, before the engine is told what to do in it.
+
+        Raises:
+            OpenWorkError: ``audit_unwritable``: a scheduled run that cannot be recorded.
+        """
         record = subject.record
         record.running = running
         record.last_run, record.last_session_id = running.started, running.session_id
         await subject.state.save()
+        await record_start(self._audit, subject, running)
 
     async def note_wait(self, subject: Subject, running: Running, what: str) -> None:
         """Log that a run waits for a person."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
     from pathlib import Path
 
+    from openwork.server.audit import AuditLog
     from openwork.server.automation_clock import Clock, Plan
     from openwork.server.automation_state import Running
     from openwork.server.registry import Registry, Workspace
@@ -50,6 +51,7 @@ class Automations:
     Args:
         registry: The workspaces; those that lie in no authorised folder are left alone.
         data_dir: The server's data folder.
+        audit: Where scheduled runs are recorded.
         read_only: Run nothing.
         timeout_s: The longest a run may take.
         clock: The time.
@@ -59,6 +61,7 @@ class Automations:
         self,
         registry: Registry,
         data_dir: Path,
+        audit: AuditLog,
         *,
         read_only: bool,
         timeout_s: float,
@@ -68,7 +71,7 @@ class Automations:
         self._folder = data_dir / "automations"
         self._read_only = read_only
         self._clock = clock or SystemClock()
-        self._runner = AutomationRunner(self._clock, timeout_s)
+        self._runner = AutomationRunner(self._clock, timeout_s, audit)
         self._known: dict[str, _Known] = {}
         self._looking = asyncio.Lock()
         self._wake = asyncio.Event()
@@ -114,7 +117,7 @@ class Automations:
         """
         async with self._looking:
             self._see_to_what_was_left(workspace)
-            subject = Subject(workspace, automation.id, self._state(workspace))
+            subject = Subject(workspace, automation.id, self._state(workspace), automation.name)
             begun = await self._runner.begin(subject, automation)
         return await begun
 
@@ -206,7 +209,8 @@ class Automations:
         zone, now = self._clock.zone(), self._clock.now()
         changed = _forget(state, file)
         for automation in file.items:
-            if await self._decide(Subject(workspace, automation.id, state), automation, now, zone):
+            subject = Subject(workspace, automation.id, state, automation.name)
+            if await self._decide(subject, automation, now, zone):
                 changed = True
         if changed:
             await state.save()

@@ -100,6 +100,7 @@ def build_context(settings: ServerSettings) -> ServerContext:
         automations=Automations(
             registry,
             settings.data_dir,
+            audit,
             read_only=settings.read_only,
             timeout_s=settings.automation_timeout_ms / 1000,
         ),
