@@ -451,3 +451,59 @@ async def test_files_that_hold_keys_are_read_by_owners_only(server):
         assert [each["ok"] for each in body["items"]] == [readable, readable]
         codes = {each.get("code") for each in body["items"]}
         assert codes == ({None} if readable else {"file_access_denied"})
+
+
+async def test_what_only_owners_read_nobody_else_moves_deletes_or_writes_over(server):
+    (server.folder / "keys/deep").mkdir(parents=True)
+    (server.folder / "keys/deep/.npmrc").write_text("canary")
+    (server.folder / "keys/.env").write_text("canary")
+    (server.folder / "keys/.env.md").write_text("canary")
+    (server.folder / "keys/notes.md").symlink_to(".env")
+    (server.folder / "keys/plain.txt").touch()
+    outbox = ".opencode/openwork/outbox"
+    session = Session(server, (await open_session(server))["id"])
+    operations = [
+        {"type": "rename", "from": "keys/.env", "to": "a.txt"},
+        {"type": "rename", "from": "keys\\.env", "to": "a.txt"},
+        {"type": "rename", "from": "keys/plain.txt", "to": "keys/.env"},
+        {"type": "rename", "from": "keys", "to": f"{outbox}/keys"},
+        {"type": "rename", "from": "keys/deep", "to": "deep"},
+        {"type": "delete", "path": "keys/.env"},
+        {"type": "delete", "path": "keys", "recursive": True},
+    ]
+    status, body = await session.operate(*operations)
+    assert status == 200
+    assert {each.get("code") for each in body["items"]} == {"file_access_denied"}
+    _, body = await session.write(
+        ("keys/.env", b"", {}), ("keys/notes.md", b"", {"force": True}), ("keys/.ENV.new", b"", {})
+    )
+    assert [each.get("code") for each in body["items"]] == [
+        "file_access_denied", "file_access_denied", None
+    ]  # fmt: skip
+    content = f"/workspace/{server.workspace}/files/content"
+    for path in ("keys/notes.md", "keys/.env.md"):
+        for method, options in (
+            ("GET", {"params": {"path": path}}),
+            ("POST", {"json": {"path": path, "content": "", "force": True}}),
+        ):
+            status, body = await server.call(method, content, token=CLIENT_TOKEN, **options)
+            assert (status, body["code"]) == (403, "file_access_denied")
+    assert (server.folder / "keys/.env").read_text() == "canary"
+    owner = await server.token("owner")
+    status, body = await server.call("GET", f"{content}?path=keys/notes.md", token=owner)
+    assert (status, body["content"]) == (200, "canary")
+    session = Session(server, (await open_session(server, owner))["id"], owner)
+    _, body = await session.operate(operations[0], operations[-1])
+    assert [each["ok"] for each in body["items"]] == [True, True]
+
+
+async def test_what_cannot_be_moved_is_told_before_anybody_is_asked(tmp_path):
+    folder, state = tmp_path / "workspace", tmp_path / "state"
+    folder.mkdir()
+    state.mkdir()
+    (folder / ".env").write_text("canary")
+    async with running_server(folder, state, env={"OPENWORK_APPROVAL_MODE": "manual"}) as server:
+        session = Session(server, (await open_session(server))["id"])
+        _, body = await session.operate({"type": "rename", "from": ".env", "to": "a"})
+        assert body["items"][0]["code"] == "file_access_denied"
+        assert "canary" not in json.dumps(body)

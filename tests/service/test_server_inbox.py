@@ -317,3 +317,23 @@ async def test_an_inbox_that_leads_out_is_refused(tmp_path):
         assert (status, body["code"]) == (400, "invalid_path")
         assert (await download(server, "inbox", item_id("x")))[0] == 400
         assert [each.name for each in (tmp_path / "elsewhere/openwork/inbox").iterdir()] == ["x"]
+
+
+async def test_files_that_hold_keys_are_handed_to_owners_only(server):
+    owner = await server.token("owner")
+    for kind, folder in (("inbox", inbox_of(server)), ("artifacts", outbox_of(server))):
+        folder.mkdir(exist_ok=True)
+        (folder / ".env").write_text("canary")
+        (folder / "report.txt").symlink_to(".env")
+        for name in (".env", "report.txt"):
+            status, _, content = await download(server, kind, item_id(name))
+            assert status == 403
+            assert b"file_access_denied" in content
+            assert (await download(server, kind, item_id(name), owner))[2] == b"canary"
+    for name in (".env", "report.txt"):
+        status, body = await upload(server, form(b"", name))
+        assert (status, body["code"]) == (403, "file_access_denied")
+        status, body = await upload(server, form(b""), f"?path={name}")
+        assert (status, body["code"]) == (403, "file_access_denied")
+    assert (await upload(server, form(b"mine", ".env.new")))[0] == 200
+    assert (await upload(server, form(b"canary", ".env"), token=owner))[0] == 200

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from openwork.common.errors import OpenWorkError
+from openwork.workspace.private_files import refuse_private
 from openwork.workspace.temporary import is_temporary, refuse_temporary
 
 if TYPE_CHECKING:
@@ -113,8 +114,8 @@ class HandOver:
         return ItemList(tuple(map(self._item, newest)), truncated=cut or len(files) > limit)
 
     @contextmanager
-    def opened(self, identity: str) -> Generator[BinaryIO]:
-        """The file an id names, open for reading.
+    def opened(self, identity: str, *, private: bool = True) -> Generator[BinaryIO]:
+        """The file an id names, open for reading; ``private`` False refuses files with keys.
 
         Raises:
             OpenWorkError: ``<noun>_not_found`` or the disabled code 404, ``invalid_<noun>`` 400
@@ -125,7 +126,10 @@ class HandOver:
         path = self.decode(identity)
         with ExitStack() as stack:
             try:
-                stream = stack.enter_context(path.open())
+                if not private:
+                    refuse_private(path.name)
+                refuse = None if private else refuse_private
+                stream = stack.enter_context(path.open(refuse=refuse))
             except OpenWorkError as error:
                 raise self._told(error, path) from error
             yield stream

@@ -17,6 +17,7 @@ from openwork.common.errors import OpenWorkError
 from openwork.workspace import frontmatter
 from openwork.workspace.commands import NewCommand
 from openwork.workspace.names import normalize
+from openwork.workspace.private_files import is_private
 from openwork.workspace.skills import FILE_NAME as SKILL_FILE_NAME
 from openwork.workspace.skills import PLACES, checked_name
 from openwork.workspace.temporary import is_temporary
@@ -190,7 +191,8 @@ def portable_path(text: str) -> str:
 def travels(name: str) -> bool:
     """Whether a file or folder called ``name`` is exported and may be imported."""
     lower = name.lower()
-    return not (lower in _LEFT_OUT or lower.startswith(".env") or is_temporary(name))
+    keys = lower.startswith(".env") or is_private(name)
+    return not (keys or lower in _LEFT_OUT or is_temporary(name))
 
 
 def require_distinct(kind: str, names: Iterable[str]) -> None:

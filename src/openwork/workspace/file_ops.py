@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from openwork.common.errors import OpenWorkError
 from openwork.workspace.batches import Failure, place_of
+from openwork.workspace.private_files import refuse_holding_private, refuse_private
 
 if TYPE_CHECKING:
     from openwork.workspace.paths import SafePath, WorkspaceRoot
 
 OperationType = Literal["mkdir", "delete", "rename"]
-_KEPT_CODES = ("file_not_found", "invalid_path")
+_KEPT_CODES = ("file_not_found", "file_access_denied", "invalid_path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,10 +68,14 @@ class Step:
         return {"ok": True, **self.named}
 
 
-def plan_operation(root: WorkspaceRoot, operation: Operation) -> Step | Failure:
-    """The operation with its paths, or ``invalid_operation`` for a type that does not exist.
+def plan_operation(
+    root: WorkspaceRoot, operation: Operation, *, private: bool = True
+) -> Step | Failure:
+    """The operation with its paths, or why it can be refused already.
 
-    Whether a file is there is not asked yet: an operation before this one may put it there.
+    That is ``invalid_operation`` for a type that does not exist, and ``file_access_denied`` for a
+    private file unless ``private``. Whether a file is there is not asked yet: an operation before
+    this one may put it there.
 
     Raises:
         OpenWorkError: ``invalid_path`` 400 for a path that no batch may hold.
@@ -80,21 +85,31 @@ def plan_operation(root: WorkspaceRoot, operation: Operation) -> Step | Failure:
             return Step("mkdir", place_of(root, operation.path or ""))
         case "delete":
             place = place_of(root, operation.path or "")
-            return Step("delete", place, recursive=operation.recursive)
+            step = Step("delete", place, recursive=operation.recursive)
         case "rename":
             source = place_of(root, operation.source or "")
-            return Step("rename", source, place_of(root, operation.target or ""))
+            step = Step("rename", source, place_of(root, operation.target or ""))
         case other:
             text = "An operation's type is mkdir, delete or rename."
             return Failure({"type": other}, "invalid_operation", text)
+    if not private:
+        try:
+            for place in step.places:
+                refuse_private(place.relative)
+        except OpenWorkError as error:
+            return _failure(step, error)
+    return step
 
 
-def run_step(step: Step) -> Failure | None:
+def run_step(step: Step, *, private: bool = True) -> Failure | None:
     """Do it; None when it is done.
 
-    A failure's code is ``file_not_found``, ``invalid_path`` or ``operation_failed``.
+    A failure's code is ``file_not_found``, ``file_access_denied`` (also, unless ``private``, of a
+    folder that holds a private file), ``invalid_path`` or ``operation_failed``.
     """
     try:
+        if not private and step.type != "mkdir":
+            refuse_holding_private(step.place)
         if step.target is not None:
             step.place.rename_to(step.target)
         elif step.type == "mkdir":
@@ -102,5 +117,9 @@ def run_step(step: Step) -> Failure | None:
         else:
             step.place.delete(recursive=step.recursive)
     except OpenWorkError as error:
-        return Failure.of(error, step.named, _KEPT_CODES, "operation_failed")
+        return _failure(step, error)
     return None
+
+
+def _failure(step: Step, error: OpenWorkError) -> Failure:
+    return Failure.of(error, step.named, _KEPT_CODES, "operation_failed")

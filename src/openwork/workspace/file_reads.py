@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from openwork.common.errors import OpenWorkError
 from openwork.workspace.batches import MAX_FILE_BYTES, Failure
-from openwork.workspace.private_files import is_private
+from openwork.workspace.private_files import refuse_private
 
 if TYPE_CHECKING:
     from openwork.workspace.paths import FileContent, SafePath
 
-_KEPT_CODES = ("file_not_found", "file_too_large", "invalid_path")
+_KEPT_CODES = ("file_not_found", "file_too_large", "file_access_denied", "invalid_path")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +45,11 @@ def read_file(place: SafePath, *, private: bool = True) -> FileRead | Failure:
     ``read_failed``.
     """
     named = {"path": place.relative}
+    refuse = None if private else refuse_private
     try:
-        if not private:
-            place = place.followed()
-            if is_private(place.name) or is_private(named["path"]):
-                return Failure(
-                    named,
-                    "file_access_denied",
-                    f"{named['path']!r} may hold keys: only owners read it as it stands.",
-                )
-        return FileRead(named["path"], place.read(max_bytes=MAX_FILE_BYTES))
+        if refuse is not None:
+            refuse(place.name)
+        return FileRead(place.relative, place.read(max_bytes=MAX_FILE_BYTES, refuse=refuse))
     except OpenWorkError as error:
         if error.code == "invalid_path" and _is_something_else(place):
             return Failure(named, "file_not_found", f"{place.relative!r} is not a file.")

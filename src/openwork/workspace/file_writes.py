@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from openwork.common.errors import OpenWorkError
 from openwork.workspace.batches import MAX_FILE_BYTES, Failure, place_of
 from openwork.workspace.paths import FileStat
+from openwork.workspace.private_files import refuse_overwriting_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,10 +40,17 @@ class FileWrite:
 
 @dataclass(frozen=True, slots=True)
 class PlannedWrite:
-    """A write whose path is safe."""
+    """A write whose path is safe.
+
+    Attributes:
+        place: Where.
+        write: What.
+        private: Whether it may write over a private file.
+    """
 
     place: SafePath
     write: FileWrite
+    private: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +80,14 @@ class FileWritten:
 
 
 def plan_writes(
-    root: WorkspaceRoot, writes: Iterable[FileWrite]
+    root: WorkspaceRoot, writes: Iterable[FileWrite], *, private: bool = True
 ) -> tuple[list[PlannedWrite], list[Failure]]:
-    """Which of ``writes`` can be done, and why not the others.
+    """Which of ``writes`` can be done, and why not the others; see ``PlannedWrite.private``.
 
     Raises:
         OpenWorkError: ``invalid_path`` 400 for a path that no batch may hold.
     """
-    planned = [PlannedWrite(place_of(root, write.path), write) for write in writes]
+    planned = [PlannedWrite(place_of(root, write.path), write, private) for write in writes]
     verdicts = [(each, _check(each)) for each in planned]
     ready = [each for each, verdict in verdicts if not isinstance(verdict, Failure)]
     return ready, [verdict for _, verdict in verdicts if isinstance(verdict, Failure)]
@@ -89,8 +97,8 @@ def write_file(planned: PlannedWrite) -> FileWritten | Failure:
     """Do one write, checking it anew: the file may have changed meanwhile.
 
     A failure's code is ``conflict`` with ``{expectedRevision, currentRevision}``,
-    ``file_too_large`` with ``{maxBytes, size}``, ``invalid_path`` or ``write_failed``; what was
-    there stays.
+    ``file_too_large`` with ``{maxBytes, size}``, ``file_access_denied``, ``invalid_path`` or
+    ``write_failed``; what was there stays.
     """
     previous = _check(planned)
     if isinstance(previous, Failure):
@@ -148,6 +156,8 @@ def _check(planned: PlannedWrite) -> FileStat | Failure | None:
         return Failure(named, "file_too_large", text, facts)
     try:
         there = place.stat()
+        if not planned.private:
+            refuse_overwriting_private(place)
     except OpenWorkError as error:
         return _failure(planned, error)
     if there is not None and there.kind != "file":
@@ -162,4 +172,4 @@ def _check(planned: PlannedWrite) -> FileStat | Failure | None:
 
 def _failure(planned: PlannedWrite, error: OpenWorkError) -> Failure:
     named = {"path": planned.place.relative}
-    return Failure.of(error, named, ("invalid_path",), "write_failed")
+    return Failure.of(error, named, ("file_access_denied", "invalid_path"), "write_failed")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from openwork.common.errors import OpenWorkError
 from openwork.workspace.artifacts import HandOver
 from openwork.workspace.names import invalid_path, normalize
+from openwork.workspace.private_files import refuse_overwriting_private
 from openwork.workspace.temporary import refuse_temporary
 
 if TYPE_CHECKING:
@@ -45,11 +46,12 @@ def inbox(root: WorkspaceRoot, *, enabled: bool = True) -> HandOver:
     return HandOver(folder, "inbox_item", "inbox_disabled", enabled, named=True)
 
 
-def destination(files: HandOver, *given: str | None) -> SafePath:
+def destination(files: HandOver, *given: str | None, private: bool = True) -> SafePath:
     """Where an upload goes: the first of ``given`` that is not blank, folders allowed.
 
     Raises:
-        OpenWorkError: ``invalid_path`` 400 (also for a folder's name), ``inbox_disabled`` 404.
+        OpenWorkError: ``invalid_path`` 400 (also for a folder's name), ``inbox_disabled`` 404,
+            ``file_access_denied`` 403 for a private file that is there, unless ``private``.
     """
     files.require_enabled()
     named = next((text for text in given if text and text.strip()), "")
@@ -57,6 +59,8 @@ def destination(files: HandOver, *given: str | None) -> SafePath:
     there = place.stat()
     if there is not None and there.kind != "file":
         raise invalid_path(named, "it is not a regular file")
+    if not private:
+        refuse_overwriting_private(place)
     return place
 
 

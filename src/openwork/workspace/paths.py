@@ -197,22 +197,33 @@ class SafePath:
         return found is not None and found.kind == "dir"
 
     @contextmanager
-    def open(self) -> Generator[BinaryIO]:
-        """The file, open for reading, for content too large to hold at once."""
+    def open(self, *, refuse: Callable[[str], None] | None = None) -> Generator[BinaryIO]:
+        """The file, open for reading, for content too large to hold at once.
+
+        ``refuse`` is given the file's name, links followed, before that very name is opened, and
+        raises to keep it closed.
+        """
         with self._folder(follow_last=True) as (folder, name):
             if name is None:
                 raise invalid_path(self.relative, "it is a folder")
+            if refuse is not None:
+                refuse(name)
             stream = descent.open_regular(folder, name)
         with stream:
             yield stream
 
-    def read(self, *, max_bytes: int | None = None) -> FileContent:
-        """The file's content together with its state.
+    def read(
+        self, *, max_bytes: int | None = None, refuse: Callable[[str], None] | None = None
+    ) -> FileContent:
+        """The file's content together with its state; ``refuse`` as ``open`` has it.
 
         Raises:
             OpenWorkError: ``file_too_large`` 413 with ``{maxBytes, size}``.
         """
-        with descent.told_as_openwork_errors(self.relative), self.open() as stream:
+        with (
+            descent.told_as_openwork_errors(self.relative),
+            self.open(refuse=refuse) as stream,
+        ):
             found = _stat_of(os.fstat(stream.fileno()))
             # One byte more shows a file that grew after its size was read.
             data = stream.read(-1 if max_bytes is None else max_bytes + 1)

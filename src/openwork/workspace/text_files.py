@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from openwork.common.errors import OpenWorkError
 from openwork.workspace.file_writes import save
 from openwork.workspace.names import invalid_path
+from openwork.workspace.private_files import refuse_overwriting_private, refuse_private
 from openwork.workspace.temporary import refuse_temporary
 
 if TYPE_CHECKING:
@@ -50,12 +51,14 @@ class TextWrite:
         content: The whole new text.
         base_updated_at: The ``updatedAt`` of the version that was edited, or None.
         force: Overwrite whatever is there.
+        private: Whether it may write over a private file.
     """
 
     path: str
     content: str
     base_updated_at: float | None = None
     force: bool = False
+    private: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +79,24 @@ class TextWritten:
         }
 
 
-def read_text(root: WorkspaceRoot, path: str) -> TextFile:
+def read_text(root: WorkspaceRoot, path: str, *, private: bool = True) -> TextFile:
     """The text of a Markdown file.
 
+    Args:
+        root: The workspace.
+        path: As a client wrote it.
+        private: False refuses files that hold keys by their nature, also through a link.
+
     Raises:
-        OpenWorkError: ``invalid_path`` 400, ``file_not_found`` 404, ``file_too_large`` 413,
-            ``not_text`` 422 for bytes that are no UTF-8: shown with substitutes, the next save
-            would destroy them.
+        OpenWorkError: ``invalid_path`` 400, ``file_access_denied`` 403, ``file_not_found`` 404,
+            ``file_too_large`` 413, ``not_text`` 422 for bytes that are no UTF-8: shown with
+            substitutes, the next save would destroy them.
     """
     place = _markdown(root, path)
-    found = place.read(max_bytes=MAX_TEXT_BYTES)
+    refuse = None if private else refuse_private
+    if refuse is not None:
+        refuse(place.name)
+    found = place.read(max_bytes=MAX_TEXT_BYTES, refuse=refuse)
     try:
         content = found.data.decode()
     except UnicodeDecodeError as error:
@@ -102,8 +113,9 @@ def check_write(root: WorkspaceRoot, write: TextWrite) -> SafePath:
     """Refuse a save that cannot be, before anybody is asked to approve it; else its place.
 
     Raises:
-        OpenWorkError: ``invalid_path`` 400, ``invalid_payload`` 400, ``file_too_large`` 413
-            ``{maxBytes, size}``, ``conflict`` 409 ``{baseUpdatedAt, currentUpdatedAt}``.
+        OpenWorkError: ``invalid_path`` 400, ``invalid_payload`` 400, ``file_access_denied`` 403,
+            ``file_too_large`` 413 ``{maxBytes, size}``, ``conflict`` 409
+            ``{baseUpdatedAt, currentUpdatedAt}``.
     """
     place = _markdown(root, write.path)
     size = len(_encoded(write))
@@ -116,6 +128,8 @@ def check_write(root: WorkspaceRoot, write: TextWrite) -> SafePath:
             details={"maxBytes": MAX_TEXT_BYTES, "size": size},
         )
     there = place.stat()
+    if not write.private:
+        refuse_overwriting_private(place)
     if there is not None and there.kind != "file":
         raise invalid_path(place.relative, "it is not a regular file")
     if there is not None and not write.force and write.base_updated_at is not None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from openwork.server.access import CLIENT, Context, Target, access, guarded_router
+from openwork.server.access import CLIENT, Caller, Context, Target, access, guarded_router
 from openwork.server.downloads import DOCUMENTED, Download
+from openwork.server.scope import Scope
 from openwork.workspace.artifacts import outbox
 
 if TYPE_CHECKING:
@@ -36,10 +37,13 @@ async def list_artifacts(context: Context, workspace: Target) -> dict[str, Any]:
     responses=DOCUMENTED,
 )
 @access(CLIENT)
-async def read_artifact(context: Context, workspace: Target, artifact_id: str) -> Download:
+async def read_artifact(
+    context: Context, actor: Caller, workspace: Target, artifact_id: str
+) -> Download:
     """The bytes of one file."""
     files = _outbox(context, workspace)
-    return await Download.of(files.opened(artifact_id), files.decode(artifact_id).name)
+    opening = files.opened(artifact_id, private=actor.scope >= Scope.OWNER)
+    return await Download.of(opening, files.decode(artifact_id).name)
 
 
 def _outbox(context: ServerContext, workspace: Workspace) -> HandOver:

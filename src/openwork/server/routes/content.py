@@ -30,9 +30,10 @@ class ContentWrite(WireModel):
 
 @router.get("/workspace/{workspace_id}/files/content")
 @access(CLIENT)
-async def read_content(workspace: Target, path: str = "") -> dict[str, Any]:
+async def read_content(actor: Caller, workspace: Target, path: str = "") -> dict[str, Any]:
     """``{path, content, bytes, updatedAt}`` of a Markdown file."""
-    return (await asyncio.to_thread(read_text, workspace.root, path)).to_json()
+    private = actor.scope >= Scope.OWNER
+    return (await asyncio.to_thread(read_text, workspace.root, path, private=private)).to_json()
 
 
 @router.post("/workspace/{workspace_id}/files/content")
@@ -45,7 +46,13 @@ async def write_content(
     ``baseUpdatedAt`` is the ``updatedAt`` of the version that was edited: when the file has changed
     since, the answer is 409 ``conflict``, unless ``force``.
     """
-    write = TextWrite(body.path, body.content, body.base_updated_at, body.force)
+    write = TextWrite(
+        body.path,
+        body.content,
+        body.base_updated_at,
+        body.force,
+        private=actor.scope >= Scope.OWNER,
+    )
     place = await asyncio.to_thread(check_write, workspace.root, write)
     files = context.files.of(workspace)
     async with context.gate.change(

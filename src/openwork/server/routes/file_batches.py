@@ -126,7 +126,8 @@ async def write_batch(
     target.session.require_can_write()
     root, files = target.workspace.root, context.files.of(target.workspace)
     writes = await asyncio.to_thread(_decoded, body)
-    ready, failed = await asyncio.to_thread(plan_writes, root, writes)
+    private = actor.scope >= Scope.OWNER
+    ready, failed = await asyncio.to_thread(plan_writes, root, writes, private=private)
     results: list[FileWritten | Failure] = [*failed]
     if ready:
         names = [each.place.relative for each in ready]
@@ -177,7 +178,8 @@ async def operate(
     """``{items, cursor}``: make folders, delete, move, in the order given; one may fail alone."""
     target.session.require_can_write()
     root, files = target.workspace.root, context.files.of(target.workspace)
-    plan = [plan_operation(root, _operation(item)) for item in body.operations]
+    private = actor.scope >= Scope.OWNER
+    plan = [plan_operation(root, _operation(item), private=private) for item in body.operations]
     results: list[Step | Failure] = plan
     steps = [each for each in plan if isinstance(each, Step)]
     if steps:
@@ -189,7 +191,7 @@ async def operate(
             paths=[place.absolute for step in steps for place in step.places],
         ) as change:
             context.files.sessions.get(target.session.id, actor.token_hash)
-            results = await asyncio.to_thread(_run, files, plan)
+            results = await asyncio.to_thread(_run, files, plan, private=private)
             change.summary += _not_done(results)
     return {"items": [each.to_json() for each in results], "cursor": files.events.cursor}
 
@@ -198,11 +200,13 @@ def _operation(item: OperationItem) -> Operation:
     return Operation(item.type, item.path, item.source, item.target, item.recursive)
 
 
-def _run(files: WorkspaceFiles, plan: Sequence[Step | Failure]) -> list[Step | Failure]:
+def _run(
+    files: WorkspaceFiles, plan: Sequence[Step | Failure], *, private: bool
+) -> list[Step | Failure]:
     results: list[Step | Failure] = []
     changed: list[str] = []
     for each in plan:
-        failed = run_step(each) if isinstance(each, Step) else each
+        failed = run_step(each, private=private) if isinstance(each, Step) else each
         if failed is None and isinstance(each, Step):
             to_path = None if each.target is None else each.target.relative
             files.events.record(each.type, each.place.relative, to_path=to_path)

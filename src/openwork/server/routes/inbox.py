@@ -70,10 +70,13 @@ async def list_inbox(context: Context, workspace: Target) -> dict[str, Any]:
     "/workspace/{workspace_id}/inbox/{item_id}", response_class=Response, responses=DOCUMENTED
 )
 @access(CLIENT)
-async def read_inbox_item(context: Context, workspace: Target, item_id: str) -> Download:
+async def read_inbox_item(
+    context: Context, actor: Caller, workspace: Target, item_id: str
+) -> Download:
     """The bytes of one file."""
     files = _inbox(context, workspace)
-    return await Download.of(files.opened(item_id), files.decode(item_id).name)
+    opening = files.opened(item_id, private=actor.scope >= Scope.OWNER)
+    return await Download.of(opening, files.decode(item_id).name)
 
 
 @router.post("/workspace/{workspace_id}/inbox", openapi_extra=FORM)
@@ -87,13 +90,14 @@ async def upload(
     it has arrived whole and is approved, it has no name in any folder.
     """
     files = _inbox(context, workspace)
+    private = actor.scope >= Scope.OWNER
     if path.strip():
-        await asyncio.to_thread(inbox.destination, files, path)
+        await asyncio.to_thread(inbox.destination, files, path, private=private)
     files.require_enabled()
     with await asyncio.to_thread(_unnamed_file, context.settings.data_dir) as spool:
         form = await _receive(request, spool, context.settings.inbox_max_bytes)
         given = (path, form.fields.get("path"), form.file_name)
-        place = await asyncio.to_thread(inbox.destination, files, *given)
+        place = await asyncio.to_thread(inbox.destination, files, *given, private=private)
         async with context.gate.change(
             actor,
             workspace,
