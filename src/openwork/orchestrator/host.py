@@ -160,7 +160,7 @@ class Host:
             "openwork.cli.server",
             listener,
             arguments=("--listen-fd",),
-            env=server_environment(settings, credentials, engine),
+            env=server_environment(settings, credentials, engine, os.environ),
             log_component="openwork-server",
         )
         self._modules.append(server)

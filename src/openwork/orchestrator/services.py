@@ -13,8 +13,10 @@ from urllib.parse import urlsplit
 from openwork.common import log
 from openwork.common import process as child_process
 from openwork.common.errors import OpenWorkError
+from openwork.common.settings import words
 from openwork.engine.outside import outside_environment
 from openwork.orchestrator.server_api import Access, ServerApi
+from openwork.orchestrator.settings import TABLE
 
 if TYPE_CHECKING:
     import socket
@@ -28,9 +30,10 @@ if TYPE_CHECKING:
 READY_TIMEOUT_S = 20.0
 PROBE_PAUSE_S = 0.02
 QUIET_LEVELS = ("warning", "error")
-# As the command line prints an error (`openwork.cli.run_command`).
-ERROR_MARK = "Error: "
-NEXT_MARK = "  Next: "
+ALLOWED_HOSTS = "OPENWORK_ALLOWED_HOSTS"
+LOG_REQUESTS = "OPENWORK_LOG_REQUESTS"
+# The folder as the engine sees it: a host's engine and server see the same one.
+OPENCODE_DIRECTORY = "OPENWORK_OPENCODE_DIRECTORY"
 
 
 class EngineService:
@@ -162,11 +165,24 @@ def told_error(lines: Sequence[str]) -> OpenWorkError | None:
 
 
 def server_environment(
-    settings: HostSettings, credentials: Credentials, engine: Engine
+    settings: HostSettings,
+    credentials: Credentials,
+    engine: Engine,
+    environ: Mapping[str, str],
 ) -> dict[str, str]:
-    """What the server is told; secrets go by the environment, never by the command line."""
+    """What the server is told; secrets go by the environment, never by the command line.
+
+    The server's own settings are not known here: every variable of ours in ``environ`` reaches it
+    but those that the host reads or settles itself.
+
+    Args:
+        settings: What the host was told.
+        credentials: Its tokens.
+        engine: The engine behind the server.
+        environ: The host's environment.
+    """
     folder = settings.data_dir / "openwork-server"
-    return {
+    return _passed_on(environ) | {
         "OPENWORK_TOKEN": credentials.collaborator,
         "OPENWORK_HOST_TOKEN": credentials.host,
         "OPENWORK_HOST": settings.openwork_host,
@@ -178,22 +194,40 @@ def server_environment(
         "OPENWORK_APPROVAL_TIMEOUT_MS": str(settings.approval_timeout_ms),
         "OPENWORK_READONLY": "true" if settings.read_only else "false",
         "OPENWORK_CORS_ORIGINS": json.dumps(list(settings.cors)),
-        "OPENWORK_ALLOWED_HOSTS": json.dumps(_names(settings)),
+        ALLOWED_HOSTS: _allowed_hosts(settings, environ.get(ALLOWED_HOSTS, "")),
         "OPENWORK_OPENCODE_BASE_URL": engine.base_url,
         "OPENWORK_OPENCODE_USERNAME": engine.username,
         "OPENWORK_OPENCODE_PASSWORD": engine.password,
         "OPENWORK_LOG_FORMAT": "json",
         "OPENWORK_LOG_LEVEL": settings.log_level,
-        # A 401 or 404 is a warning in the request log: to the person who reads along, an alarm.
-        "OPENWORK_LOG_REQUESTS": "false" if settings.log_level in QUIET_LEVELS else "true",
+        LOG_REQUESTS: environ.get(LOG_REQUESTS) or _logs_requests(settings),
         "OPENWORK_RUN_ID": settings.run_id,
     }
 
 
-def _names(settings: HostSettings) -> list[str]:
-    """The names that people put into links to this host."""
-    names = (settings.connect_host, urlsplit(settings.connect_url).hostname)
-    return [name for name in names if name]
+def _passed_on(environ: Mapping[str, str]) -> dict[str, str]:
+    """The variables of ours that are left to the server."""
+    not_passed = {OPENCODE_DIRECTORY, *(name for setting in TABLE for name in setting.env)}
+    return {
+        name: value
+        for name, value in environ.items()
+        if name.startswith("OPENWORK_") and name not in not_passed
+    }
+
+
+def _allowed_hosts(settings: HostSettings, given: str) -> str:
+    """The names that people put into links to this host, and those that were given."""
+    try:
+        given_names = words(given)
+    except ValueError:
+        return given  # the server says what is wrong with it
+    names = (*given_names, settings.connect_host, urlsplit(settings.connect_url).hostname)
+    return json.dumps([name for name in names if name])
+
+
+def _logs_requests(settings: HostSettings) -> str:
+    """A 401 or 404 is a warning in the request log: to the person who reads along, an alarm."""
+    return "false" if settings.log_level in QUIET_LEVELS else "true"
 
 
 def demo_environment(settings: HostSettings, api_key: str) -> dict[str, str]:
