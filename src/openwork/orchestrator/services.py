@@ -34,6 +34,9 @@ ALLOWED_HOSTS = "OPENWORK_ALLOWED_HOSTS"
 LOG_REQUESTS = "OPENWORK_LOG_REQUESTS"
 # The folder as the engine sees it: a host's engine and server see the same one.
 OPENCODE_DIRECTORY = "OPENWORK_OPENCODE_DIRECTORY"
+# As the command line prints an error (`openwork.cli.run_command`).
+ERROR_MARK = "Error: "
+NEXT_MARK = "  Next: "
 
 
 class EngineService:
