@@ -58,11 +58,12 @@ async def upload(server, data, query="", token=CLIENT_TOKEN, headers=None):
     return await server.call("POST", path, token=token, data=data, headers=headers)
 
 
-async def download(server, kind, identity, token=CLIENT_TOKEN):
+async def download(server, kind, identity, token=CLIENT_TOKEN, method="GET", **headers):
     url = f"{server.base}/workspace/{server.workspace}/{kind}/{identity}"
-    headers = {"Authorization": f"Bearer {token}"}
-    async with server.http.get(url, headers=headers) as response:
-        return response.status, dict(response.headers), await response.read()
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    sent["Authorization"] = f"Bearer {token}"
+    async with server.http.request(method, url, headers=sent) as response:
+        return response.status, response.headers, await response.read()
 
 
 def left_behind(server) -> list[str]:
@@ -215,6 +216,60 @@ async def test_a_download_is_of_the_file_that_was_opened(server):
         place.with_name("new").write_bytes(b"b" * 10)
         place.with_name("new").replace(place)
         assert first + await response.read() == b"a" * 20_000_000
+
+
+@pytest.mark.parametrize("kind", ["inbox", "artifacts"])
+async def test_a_download_goes_on_where_it_was_broken_off(server, kind):
+    place = (inbox_of if kind == "inbox" else outbox_of)(server) / "digits"
+    place.parent.mkdir(exist_ok=True)
+    place.write_bytes(b"0123456789")
+    digits = item_id("digits")
+    status, headers, content = await download(server, kind, digits, method="HEAD")
+    assert (status, headers["Content-Length"], content) == (200, "10", b"")
+    assert headers["Accept-Ranges"] == "bytes"
+    tag = headers["ETag"]
+    status, headers, content = await download(server, kind, digits, Range="bytes=4-", If_Range=tag)
+    assert (status, content) == (206, b"456789")
+    assert (headers["Content-Range"], headers["Content-Length"]) == ("bytes 4-9/10", "6")
+    assert headers["ETag"] == tag
+    status, headers, content = await download(server, kind, digits, Range="bytes=10-")
+    assert (status, headers["Content-Range"]) == (416, "bytes */10")
+    assert b"range_not_satisfiable" in content
+    status, headers, content = await download(server, kind, digits, Range="bytes=0-1,4-5")
+    assert (status, content) == (200, b"0123456789")
+    place.with_name("new").write_bytes(b"abcdefghij")
+    place.with_name("new").replace(place)
+    status, headers, content = await download(server, kind, digits, Range="bytes=4-", If_Range=tag)
+    assert (status, content) == (200, b"abcdefghij")
+    assert headers["ETag"] != tag
+    status, headers, _ = await download(
+        server, kind, digits, method="HEAD", Range="bytes=4-", If_Range=tag
+    )
+    assert (status, headers["Content-Length"]) == (200, "10")
+
+
+@pytest.mark.parametrize("kind", ["inbox", "artifacts"])
+async def test_a_head_is_for_whom_a_download_is(server, kind):
+    assert (await download(server, kind, item_id("x"), "wrong", "HEAD"))[0] == 401
+    viewer = await server.token("viewer")
+    assert (await download(server, kind, item_id("none"), viewer, "HEAD"))[0] == 404
+    outside = item_id("../../../secret")
+    assert (await download(server, kind, outside, viewer, "HEAD"))[0] == 400
+
+
+async def test_a_download_ends_when_its_token_is_revoked(server):
+    with (outbox_of(server) / "endless").open("wb") as file:
+        file.truncate(64_000_000)
+    token = await server.token("viewer")
+    _, tokens = await server.call("GET", "/tokens", host=True)
+    url = f"{server.base}/workspace/{server.workspace}/artifacts/{item_id('endless')}"
+    headers = {"Authorization": f"Bearer {token}"}
+    async with server.http.get(url, headers=headers) as response:
+        await response.content.readexactly(1)
+        await server.call("DELETE", f"/tokens/{tokens['items'][0]['id']}", host=True)
+        with pytest.raises(aiohttp.ClientPayloadError):
+            await response.read()
+    assert not any("unexpected error" in line for line in server.lines)
 
 
 async def test_whoever_leaves_during_an_upload_leaves_nothing(server):

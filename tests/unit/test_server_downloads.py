@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from openwork.server.downloads import LONGEST_NAME, content_disposition
+from openwork.common.errors import OpenWorkError
+from openwork.server.downloads import LONGEST_NAME, byte_range, content_disposition
 from openwork.server.query import switch, whole_number
 
 
@@ -62,3 +63,43 @@ def test_numbers_and_switches():
     assert [switch(each, default=False) for each in ("", "true", "1", "YES", "0", "?")] == [
         False, True, True, True, False, False
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("header", "wanted"),
+    [
+        ("bytes=0-0", (0, 1)), ("bytes=2-4", (2, 5)), ("bytes=8-", (8, 10)), ("bytes=-3", (7, 10)),
+        ("bytes=0-99", (0, 10)), ("bytes=-99", (0, 10)), ("BYTES = 1 - 2", (1, 3)),
+        ("bytes=0-" + "9" * 5000, (0, 10)), ("bytes=" + "0" * 5000 + "1-", (1, 10)),
+    ],
+)  # fmt: skip
+def test_one_range_of_bytes_is_understood(header, wanted):
+    assert byte_range(header, 10) == range(*wanted)
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["", "bytes", "bytes=", "bytes=-", "bytes=5-2", "bytes=0-1,3-4", "bytes=a-b", "lines=0-1",
+     "bytes=\u0661-\u0662", "bytes=--1", "bytes=0x1-2"],
+)  # fmt: skip
+def test_what_is_not_one_range_of_bytes_is_ignored(header):
+    assert byte_range(header, 10) is None
+
+
+@pytest.mark.parametrize(
+    ("header", "size"), [("bytes=10-", 10), ("bytes=-0", 10), ("bytes=0-", 0), ("bytes=-5", 0),
+                         ("bytes=" + "9" * 5000 + "-", 10)],
+)  # fmt: skip
+def test_a_range_behind_the_end_is_refused(header, size):
+    with pytest.raises(OpenWorkError) as caught:
+        byte_range(header, size)
+    assert (caught.value.code, caught.value.status) == ("range_not_satisfiable", 416)
+
+
+@given(st.text(alphabet="bytes=-,0123456789 ", max_size=20), st.integers(0, 50))
+def test_any_range_lies_in_the_file(header, size):
+    try:
+        wanted = byte_range(header, size)
+    except OpenWorkError:
+        return
+    assert wanted is None or 0 <= wanted.start < wanted.stop <= size

@@ -22,6 +22,7 @@ from openwork.server.metrics import Metrics
 from openwork.server.registry import Registry
 from openwork.server.reload_events import ReloadEvents
 from openwork.server.sse import EventStreams
+from openwork.server.streams import OpenStreams
 from openwork.server.tokens import TokenStore
 from openwork.server.watching import Watching
 from openwork.workspace import skill_install
@@ -54,6 +55,7 @@ class ServerContext:
     hub: Hub
     event_streams: EventStreams = field(default_factory=EventStreams)
     files: Files = field(default_factory=Files)
+    downloads: OpenStreams = field(default_factory=OpenStreams)
     metrics: Metrics = field(default_factory=Metrics)
     bound_port: int = 0
     started_at: float = field(default_factory=time.monotonic)
@@ -110,6 +112,8 @@ def build_context(settings: ServerSettings) -> ServerContext:
     registry.on_remove(lambda gone: context.files.forget(gone.id))
     tokens.on_revoke(context.event_streams.cut)
     registry.on_remove(lambda gone: context.event_streams.cut_workspace(gone.id))
+    tokens.on_revoke(context.downloads.cut)
+    registry.on_remove(lambda gone: context.downloads.cut_workspace(gone.id))
     if not settings.read_only:
         recover_interrupted(settings.data_dir, registry.all())
         registry.on_add(lambda added: recover_interrupted(settings.data_dir, [added]))

@@ -31,6 +31,7 @@ async def list_artifacts(context: Context, workspace: Target) -> dict[str, Any]:
         return (await asyncio.to_thread(_outbox(context, workspace).list)).to_json()
 
 
+@router.head("/workspace/{workspace_id}/artifacts/{artifact_id}", include_in_schema=False)
 @router.get(
     "/workspace/{workspace_id}/artifacts/{artifact_id}",
     response_class=Response,
@@ -40,10 +41,11 @@ async def list_artifacts(context: Context, workspace: Target) -> dict[str, Any]:
 async def read_artifact(
     context: Context, actor: Caller, workspace: Target, artifact_id: str
 ) -> Download:
-    """The bytes of one file."""
+    """The bytes of one file; of these one ``Range``, when the request has such a header."""
     files = _outbox(context, workspace)
     opening = files.opened(artifact_id, private=actor.scope >= Scope.OWNER)
-    return await Download.of(opening, files.decode(artifact_id).name)
+    following = context.downloads.opened(actor.token_hash, workspace.id)
+    return Download(opening, files.decode(artifact_id).name, following)
 
 
 def _outbox(context: ServerContext, workspace: Workspace) -> HandOver:

@@ -66,6 +66,7 @@ async def list_inbox(context: Context, workspace: Target) -> dict[str, Any]:
         return (await asyncio.to_thread(_inbox(context, workspace).list)).to_json()
 
 
+@router.head("/workspace/{workspace_id}/inbox/{item_id}", include_in_schema=False)
 @router.get(
     "/workspace/{workspace_id}/inbox/{item_id}", response_class=Response, responses=DOCUMENTED
 )
@@ -73,10 +74,11 @@ async def list_inbox(context: Context, workspace: Target) -> dict[str, Any]:
 async def read_inbox_item(
     context: Context, actor: Caller, workspace: Target, item_id: str
 ) -> Download:
-    """The bytes of one file."""
+    """The bytes of one file; of these one ``Range``, when the request has such a header."""
     files = _inbox(context, workspace)
     opening = files.opened(item_id, private=actor.scope >= Scope.OWNER)
-    return await Download.of(opening, files.decode(item_id).name)
+    following = context.downloads.opened(actor.token_hash, workspace.id)
+    return Download(opening, files.decode(item_id).name, following)
 
 
 @router.post("/workspace/{workspace_id}/inbox", openapi_extra=FORM)
