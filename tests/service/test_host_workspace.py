@@ -137,6 +137,24 @@ def test_a_taken_port_names_its_holder(host):
     assert "Next: " in done.stderr
 
 
+def last_reload(host):
+    words = host.ready["openwork"]
+    path = f"/workspace/{host.ready['workspaceId']}/events"
+
+    async def ask():
+        async with ServerApi(words["baseUrl"], Access(token=words["token"])) as api:
+            return (await api.call("GET", path))["lastReloadAt"]
+
+    return asyncio.run(ask())
+
+
+def test_clients_learn_that_an_engine_which_ended_runs_again(host):
+    assert last_reload(host) is None
+    host.find("opencode", "serve").kill()
+    wait_until(lambda: last_reload(host), "clients are told")
+    assert openwork(host.env, "status").returncode == 0
+
+
 async def sleep_in_the_engine(host):
     """Begin a long command in the engine's shell; it is not waited for."""
     told = host.ready["opencode"]

@@ -90,6 +90,7 @@ TABLE = {
     "GET /workspace/{workspace_id}/events": "viewer",
     "GET /workspace/{workspace_id}/events/stream": "viewer",
     "POST /workspace/{workspace_id}/engine/reload": "collaborator",
+    "POST /engine/restarted": "host",
     "GET /workspace/{workspace_id}/inbox": "viewer",
     "POST /workspace/{workspace_id}/inbox": "collaborator",
     "GET /workspace/{workspace_id}/inbox/{item_id}": "viewer",

@@ -137,6 +137,24 @@ async def test_a_client_learns_that_the_engine_was_reloaded(server):
         assert (await stream.next()).event == "engine.reloaded"
 
 
+async def test_a_client_learns_that_the_engine_was_restarted(server, engine):
+    async with following(server, events_path(server) + "/stream", BEARER) as stream:
+        path = "/engine/restarted"
+        other = {"baseUrl": "http://127.0.0.1:9"}
+        status, body = await server.call("POST", path, host=True, json=other)
+        assert (status, body["workspaceIds"]) == (200, [])
+        _, before = await server.call("GET", events_path(server), token=CLIENT_TOKEN)
+        status, body = await server.call("POST", path, host=True, json={"baseUrl": f"{engine}/"})
+        assert (status, body["workspaceIds"]) == (200, [server.workspace])
+        assert body["reloadedAt"] > (before["lastReloadAt"] or 0)
+        event = await stream.next()
+        while json.loads(event.data)["reloadedAt"] != body["reloadedAt"]:
+            event = await stream.next()  # an earlier test's reload is told first
+        assert event.event == "engine.reloaded"
+    _, listed = await server.call("GET", events_path(server), token=CLIENT_TOKEN)
+    assert listed["lastReloadAt"] == body["reloadedAt"]
+
+
 @pytest.mark.parametrize("since", ["x", "-1", "9" * 5000, "%00", "%ff", "²"])
 async def test_a_strange_number_is_no_error(server, since):
     for path in (f"{events_path(server)}?since={since}",):

@@ -98,13 +98,18 @@ async def test_a_service_that_ends_is_started_again(no_pause):
     states: list[str] = []
     again = asyncio.Event()
 
-    def changed() -> None:
+    def states_changed() -> None:
         states.append(watched.state)
-        if states.count("healthy") == 2:
-            again.set()
 
-    watched = Supervisor(service, on_change=changed)
+    told: list[str] = []
+
+    async def tell() -> None:
+        told.append(watched.state)
+        again.set()
+
+    watched = Supervisor(service, on_change=states_changed, on_restart=tell)
     await watched.start()
+    assert told == []
     watcher = asyncio.create_task(watched.watch())
     first = service.child
     kill(first)
@@ -114,7 +119,7 @@ async def test_a_service_that_ends_is_started_again(no_pause):
     await asyncio.gather(watcher, return_exceptions=True)
     await watched.stop()
     assert states == ["healthy", "restarting", "healthy", "stopped"]
-    assert watched.restarts == 1
+    assert (watched.restarts, told) == (1, ["healthy"])
     assert service.child is not first
     assert service.child is not None
     assert not service.child.running

@@ -164,8 +164,14 @@ class Host:
             log_component="openwork-server",
         )
         self._modules.append(server)
-        services = [EngineService(engine), *self._modules]
-        self._supervisors = [Supervisor(each, on_change=self._record) for each in services]
+
+        async def tell_server() -> None:
+            await _tell_of_restart(server.base_url, credentials.host, engine.base_url)
+
+        self._supervisors = [
+            Supervisor(EngineService(engine), on_change=self._record, on_restart=tell_server),
+            *(Supervisor(each, on_change=self._record) for each in self._modules),
+        ]
         return engine, server
 
     async def _start_all(self) -> None:
@@ -292,6 +298,18 @@ def _listen(settings: HostSettings) -> socket.socket:
             continue
         return listener
     return listen(settings.openwork_host, 0)
+
+
+async def _tell_of_restart(server_url: str, host_token: str, engine_url: str) -> None:
+    """The server's clients learn that the engine was started again.
+
+    A server that is being started again itself takes the call as soon as it is there.
+    """
+    try:
+        async with ServerApi(server_url, Access(host_token=host_token)) as api:
+            await api.call("POST", "/engine/restarted", json_body={"baseUrl": engine_url})
+    except OpenWorkError as error:
+        logger.warning("clients are not told that the engine was restarted: %s", error.message)
 
 
 async def _with_owner_token(

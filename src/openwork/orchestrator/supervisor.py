@@ -13,7 +13,7 @@ from openwork.common import log
 from openwork.common.errors import OpenWorkError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from openwork.common.process import Child
 
@@ -88,12 +88,25 @@ class Supervisor:
         restarts: How often it was started again.
     """
 
-    def __init__(self, service: Service, *, on_change: Callable[[], None]) -> None:
-        """``on_change`` is called whenever the state or the process changes."""
+    def __init__(
+        self,
+        service: Service,
+        *,
+        on_change: Callable[[], None],
+        on_restart: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Nothing runs yet.
+
+        Args:
+            service: What to watch.
+            on_change: Called whenever the state or the process changes.
+            on_restart: Called each time it runs again after it had ended by itself.
+        """
         self.service = service
         self.state: State = "starting"
         self.restarts = 0
         self._on_change = on_change
+        self._on_restart = on_restart
         self._healthy_since = 0.0
 
     async def start(self) -> None:
@@ -136,6 +149,8 @@ class Supervisor:
             self.restarts += 1
             self._healthy()
             logger.info("%s runs again", self.service.name)
+            if self._on_restart is not None:
+                await self._on_restart()
 
     async def stop(self) -> None:
         """End the service."""

@@ -106,12 +106,12 @@ class ReloadEvents:
         self.emit(workspace_id, *reload)
 
     def engine_reloaded(self, workspace_id: str, at_ms: int) -> None:
-        """The engine has read the workspace's configuration again."""
+        """The engine has read the workspace's configuration again: told to, or started anew."""
         self._reloaded_at_ms[workspace_id] = at_ms
         self._wake()
 
     def last_reload_at_ms(self, workspace_id: str) -> int | None:
-        """When the engine last was told to read again, since this server started."""
+        """When the engine last read everything again, since this server started."""
         return self._reloaded_at_ms.get(workspace_id)
 
     def since(self, workspace_id: str, seq: int) -> list[dict[str, Any]]:

@@ -1,22 +1,37 @@
-"""Make the engine read a workspace's configuration again."""
+"""The engine reads a workspace's configuration again: it is made to, or it was restarted."""
 
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
 
 from openwork.common.errors import OpenWorkError
 from openwork.common.headers import basic_auth
 from openwork.server.access import (
     COLLABORATOR,
+    HOST,
     Caller,
     Context,
     Target,
     access,
     guarded_router,
 )
+from openwork.server.wire import WireModel
+
+if TYPE_CHECKING:
+    from openwork.server.registry import Workspace
 
 router = guarded_router("engine")
+
+LONGEST_ADDRESS = 2_000
+
+
+class RestartedEngine(WireModel):
+    """``POST /engine/restarted``: the address of the engine."""
+
+    base_url: str = Field(max_length=LONGEST_ADDRESS)
 
 
 @router.post("/workspace/{workspace_id}/engine/reload")
@@ -53,3 +68,22 @@ async def reload_engine(context: Context, actor: Caller, workspace: Target) -> d
     reloaded_at_ms = time.time_ns() // 1_000_000
     context.reload_events.engine_reloaded(workspace.id, reloaded_at_ms)
     return {"ok": True, "reloadedAt": reloaded_at_ms}
+
+
+@router.post("/engine/restarted")
+@access(HOST)
+async def engine_restarted(context: Context, body: RestartedEngine) -> dict[str, Any]:
+    """Whoever runs the engine started it again: clients learn of it as of a reload.
+
+    ``{ok, workspaceIds, reloadedAt}``: the workspaces that this engine works for.
+    """
+    reloaded_at_ms = time.time_ns() // 1_000_000
+    base_url = body.base_url.rstrip("/")
+    told = [each.id for each in context.registry.all() if _is_of(each, base_url)]
+    for workspace_id in told:
+        context.reload_events.engine_reloaded(workspace_id, reloaded_at_ms)
+    return {"ok": True, "workspaceIds": told, "reloadedAt": reloaded_at_ms}
+
+
+def _is_of(workspace: Workspace, base_url: str) -> bool:
+    return workspace.engine is not None and workspace.engine.base_url == base_url
