@@ -19,7 +19,7 @@ from openwork.common.net import free_port, is_loopback
 from openwork.engine.home import ENGINE_USERNAME, EngineHome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from openwork.common.process import Child
@@ -30,6 +30,9 @@ READY_TIMEOUT_S = 45.0
 PROBE_PAUSE_S = 0.025
 _LEVEL = re.compile(r"\blevel=(\w+)")
 _LEVELS = {"WARN": logging.INFO, "ERROR": logging.INFO}
+# With no network the engine tells these at every start and every hour, and goes on with the list of
+# models it was built with, and without its types for tools written in TypeScript.
+_OFFLINE_MESSAGES = ("Failed to fetch models.dev", "background dependency install failed")
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +48,6 @@ class EngineOptions:
         host: Loopback only: everybody else goes through the server.
         port: 0 picks a free one.
         log_level: DEBUG, INFO, WARN, ERROR, or None for the engine's default.
-        cors: Origins the engine answers; normally none, since the server is in front.
         config_content: Extra engine configuration that wins over every file.
         run_id: Marks what is ours.
     """
@@ -57,7 +59,6 @@ class EngineOptions:
     host: str = "127.0.0.1"
     port: int = 0
     log_level: str | None = None
-    cors: Sequence[str] = ()
     config_content: Mapping[str, Any] | None = None
 
 
@@ -115,8 +116,6 @@ class Engine:
         command += ["--port", str(self.port), "--print-logs"]
         if options.log_level:
             command += ["--log-level", options.log_level]
-        for origin in options.cors:
-            command += ["--cors", origin]
         self.child = await child_process.start(
             "engine",
             command,
@@ -209,13 +208,18 @@ class Engine:
             await self.child.stop()
 
 
-def _log_line(line: str, stream: str, pid: int) -> None:
-    """Each level is one of ours below it, or two.
+def line_level(line: str) -> int:
+    """The level at which a line of the engine's log is told: its own, lowered by one or two.
 
     The engine tells every file it loads at INFO, and calls an ERROR what it gets over (a list it
     cannot fetch, an attempt it makes again). What matters to a task comes as an event, and when the
     engine ends, its last lines are in our error.
     """
+    if any(message in line for message in _OFFLINE_MESSAGES):
+        return logging.DEBUG
     found = _LEVEL.search(line)
-    level = _LEVELS.get(found.group(1), logging.DEBUG) if found else logging.DEBUG
-    log.relay(line, component="opencode", stream=stream, pid=pid, level=level)
+    return _LEVELS.get(found.group(1), logging.DEBUG) if found else logging.DEBUG
+
+
+def _log_line(line: str, stream: str, pid: int) -> None:
+    log.relay(line, component="opencode", stream=stream, pid=pid, level=line_level(line))
