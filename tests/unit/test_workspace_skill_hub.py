@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import json
 import stat
-from typing import TYPE_CHECKING, Any
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from openwork.common.errors import OpenWorkError
 from openwork.workspace import skill_hub, skill_install
-from openwork.workspace.paths import SafePath, WorkspaceRoot
+from openwork.workspace.paths import WorkspaceRoot
 from openwork.workspace.skill_hub import Fetched, Repository, TreeFile
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SHA = "a" * 40
 SKILL = b"---\nname: it\ndescription: d\n---\nBody\n"
@@ -136,9 +136,14 @@ def content(folder: Path) -> dict[str, str]:
     }
 
 
+def install(folder: Path, *, overwrite: bool) -> skill_install.Installed:
+    journal = folder.parent / f"{folder.name}-journals" / "ws.json"
+    return skill_install.install(WorkspaceRoot(folder), fetched(), journal, overwrite=overwrite)
+
+
 class TestInstall:
     def test_a_new_skill_comes_whole_with_its_exec_bits(self, tmp_path):
-        done = skill_install.install(WorkspaceRoot(tmp_path), fetched(), overwrite=False)
+        done = install(tmp_path, overwrite=False)
         assert (done.action, done.written, done.skipped) == ("added", 2, 0)
         folder = tmp_path / ".opencode/skills/it"
         assert done.path.absolute == folder
@@ -150,7 +155,7 @@ class TestInstall:
         folder = tmp_path / ".opencode/skills/it"
         folder.mkdir(parents=True)
         (folder / "SKILL.md").write_text("mine")
-        done = skill_install.install(WorkspaceRoot(tmp_path), fetched(), overwrite=False)
+        done = install(tmp_path, overwrite=False)
         assert (done.action, done.written, done.skipped) == ("updated", 1, 1)
         assert content(folder) == {"SKILL.md": "mine", "bin/run": "#!/bin/sh\n"}
 
@@ -161,7 +166,7 @@ class TestInstall:
         for name in ("SKILL.md", "bin/run", "bin/mine", "notes/deep/mine"):
             (folder / name).write_text("mine")
         (folder / "link").symlink_to("bin/mine")
-        done = skill_install.install(WorkspaceRoot(tmp_path), fetched(), overwrite=True)
+        done = install(tmp_path, overwrite=True)
         assert (done.action, done.written, done.skipped) == ("updated", 2, 0)
         assert content(folder) == {
             "SKILL.md": SKILL.decode(), "bin/run": "#!/bin/sh\n", "bin/mine": "mine",
@@ -177,50 +182,51 @@ class TestInstall:
         (folder / link).parent.mkdir(parents=True)
         (folder / link).symlink_to(outside)
         with pytest.raises(OpenWorkError) as caught:
-            skill_install.install(WorkspaceRoot(folder), fetched(), overwrite=overwrite)
+            install(folder, overwrite=overwrite)
         assert caught.value.code == "invalid_path"
         assert list(outside.iterdir()) == []
 
-    @pytest.mark.parametrize("existing", [False, True])
-    @pytest.mark.parametrize("crash", range(1, 9))
-    def test_a_crash_between_any_two_steps_leaves_the_old_skill_or_the_new(
-        self, tmp_path, monkeypatch, existing, crash
+    @pytest.mark.parametrize("link", ["SKILL.md", "bin"])
+    def test_a_link_in_the_skill_is_not_written_through(self, tmp_path, link):
+        folder = tmp_path / ".opencode/skills/it"
+        folder.mkdir(parents=True)
+        for name in ("SKILL.md", "bin/run"):
+            (tmp_path / "elsewhere" / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / "elsewhere" / name).write_text("mine")
+        (folder / link).symlink_to(tmp_path / "elsewhere" / link)
+        with pytest.raises(OpenWorkError, match="symbolic link"):
+            install(tmp_path, overwrite=True)
+        assert content(tmp_path / "elsewhere") == {"SKILL.md": "mine", "bin/run": "mine"}
+        assert [path.name for path in folder.iterdir()] == [link]
+
+    @pytest.mark.parametrize("overwrite", [False, True])
+    @pytest.mark.parametrize("in_the_way", ["bin", "bin/run/mine"])
+    def test_a_file_and_a_folder_of_one_name_stop_the_installation(
+        self, tmp_path, in_the_way, overwrite
     ):
         folder = tmp_path / ".opencode/skills/it"
-        if existing:
-            folder.mkdir(parents=True)
-            (folder / "SKILL.md").write_text("old")
-            (folder / "mine").write_text("mine")
-        old = content(folder)
-        new = {"SKILL.md": SKILL.decode(), "bin/run": "#!/bin/sh\n"} | (
-            {"mine": "mine"} if existing else {}
-        )
-        steps = 0
+        (folder / in_the_way).parent.mkdir(parents=True)
+        (folder / in_the_way).write_text("mine")
+        (folder / "SKILL.md").write_text("mine")
+        before = content(folder)
+        if overwrite or in_the_way == "bin":
+            with pytest.raises(OpenWorkError) as caught:
+                install(tmp_path, overwrite=overwrite)
+            assert caught.value.code == "invalid_path"
+        assert content(folder) == before
 
-        class Killed(BaseException):
-            pass
-
-        def step(method: Any) -> Any:
-            def counted(*arguments: Any, **options: Any) -> Any:
-                nonlocal steps
-                steps += 1
-                if steps >= crash:
-                    raise Killed
-                return method(*arguments, **options)
-
-            return counted
-
-        with monkeypatch.context() as patch:
-            for name in ("write_bytes", "rename_to", "delete"):
-                patch.setattr(SafePath, name, step(getattr(SafePath, name)))
-            with contextlib.suppress(Killed):
-                skill_install.install(WorkspaceRoot(tmp_path), fetched(), overwrite=True)
-        skill_install.recover_all([WorkspaceRoot(tmp_path)])
-        assert content(folder) in (old, new)
-        kept = {path.name for path in (tmp_path / ".opencode").glob("*")} - {"skills"}
-        assert kept == set()
-
-    def test_what_cannot_be_recovered_does_not_stop_the_start(self, tmp_path, caplog):
-        (tmp_path / ".opencode").symlink_to("/")
-        skill_install.recover_all([WorkspaceRoot(tmp_path)])
-        assert "leads out of the workspace" in caplog.text
+    @pytest.mark.parametrize("kind", ["install", "update"])
+    def test_killed_at_any_step_the_skill_is_there_and_the_old_or_the_new_one(self, tmp_path, kind):
+        program = Path(__file__).with_name("crashing_change.py")
+        done = subprocess.run(
+            [sys.executable, str(program), str(tmp_path), kind],
+            capture_output=True, check=True, timeout=50,
+        )  # fmt: skip
+        steps = [json.loads(line) for line in done.stdout.splitlines()]
+        assert len(steps) > 10
+        assert {each["state"] for each in steps[:-1]} <= {"old", "new"}
+        assert {each["left"] for each in steps} == {0}
+        assert any(each["undone"] for each in steps)
+        assert steps[-1]["state"] == "new"
+        # Also before anything is undone, an update never takes the skill away.
+        assert all(kind == "install" or "SKILL.md" in each["seen"] for each in steps)

@@ -149,10 +149,11 @@ def test_a_damaged_or_foreign_journal_is_told_and_left(root, journal, text):
 
 
 def test_killed_at_any_step_the_old_or_the_new_state_is_whole(tmp_path):
-    program = Path(__file__).with_name("crashing_import.py")
+    program = Path(__file__).with_name("crashing_change.py")
     done = subprocess.run(
-        [sys.executable, str(program), str(tmp_path)], capture_output=True, check=True, timeout=50
-    )
+        [sys.executable, str(program), str(tmp_path), "import"],
+        capture_output=True, check=True, timeout=50,
+    )  # fmt: skip
     steps = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(steps) > 20
     assert {each["state"] for each in steps[:-1]} <= {"old", "new"}

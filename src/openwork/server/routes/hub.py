@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.imports import journal_of
 from openwork.server.reload_events import ReloadTrigger
 from openwork.server.wire import WireModel
 from openwork.workspace import skill_install, skills
@@ -65,7 +66,11 @@ async def install_hub_skill(
         reload=("skills", ReloadTrigger("skill", name, action, str(folder))),
     ):
         done = await asyncio.to_thread(
-            skill_install.install, workspace.root, fetched, overwrite=body.overwrite
+            skill_install.install,
+            workspace.root,
+            fetched,
+            journal_of(context.settings.data_dir, workspace),
+            overwrite=body.overwrite,
         )
     return {
         "ok": True,
