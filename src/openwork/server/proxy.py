@@ -172,9 +172,10 @@ class EngineProxy:
         return authorized(self._context, active.id)
 
     async def _serve(self, call: EngineCall, receive: Receive, send: Send) -> None:
-        with self._streams.opened(call.actor.token_hash, call.workspace.id) as stream:
-            pool = self._upstreams.of(call.engine.base_url)
-            exchange = Exchange(pool, call, receive, send, stream)
+        pool = self._upstreams.of(call.engine.base_url)
+        stream = self._streams.opened(call.actor.token_hash, call.workspace.id)
+        exchange = Exchange(pool, call, receive, send, stream)
+        with stream:
             try:
                 await self._exchange(exchange, call, pool)
             finally:

@@ -3,37 +3,69 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from types import TracebackType
 
 Ending = Literal["client", "revoked", "removed"]
 
 
 class Stream:
-    """One request in flight: ending it cancels the task that serves it.
+    """One request in flight, counted while the ``with`` block runs.
+
+    Ending it cancels the task that serves it; such a cancellation ends the block quietly. (A class
+    and no generator: each proxied request makes one.)
 
     Attributes:
         ended_by: What ended it early: the client by leaving, a revoked token, a removed workspace;
             None while it runs.
     """
 
-    def __init__(self, task: asyncio.Task[object]) -> None:
+    def __init__(self, counted: dict[str, set[Stream]], owners: tuple[str, str]) -> None:
+        """Serve it in the current task.
+
+        Raises:
+            RuntimeError: There is none.
+        """
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a stream runs in a task")
         self._task = task
+        self._counted = counted
+        self._owners = owners
         self._over = False
         self.ended_by: Ending | None = None
+
+    def __enter__(self) -> Self:
+        """Count it."""
+        for owner in self._owners:
+            self._counted.setdefault(owner, set()).add(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        """It is over; nobody may cancel its task any more."""
+        self._over = True
+        for owner in self._owners:
+            streams = self._counted[owner]
+            streams.discard(self)
+            if not streams:
+                del self._counted[owner]
+        if self.ended_by is None or not isinstance(error, asyncio.CancelledError):
+            return False
+        self._task.uncancel()
+        return True
 
     def end(self, by: Ending) -> None:
         """End it now. Does nothing once it is over."""
         if not self._over and self.ended_by is None:
             self.ended_by = by
             self._task.cancel()
-
-    def close(self) -> None:
-        """It is over; nobody may cancel its task any more."""
-        self._over = True
 
 
 class OpenStreams:
@@ -43,31 +75,9 @@ class OpenStreams:
         """None."""
         self._by_owner: dict[str, set[Stream]] = {}
 
-    @contextmanager
-    def opened(self, token_hash: str, workspace_id: str) -> Generator[Stream]:
-        """Count the current task among a token's and a workspace's streams while the block runs.
-
-        A cancellation that came from :meth:`Stream.end` ends the block quietly.
-        """
-        task = asyncio.current_task()
-        if task is None:
-            raise RuntimeError("a stream runs in a task")
-        stream = Stream(task)
-        owners = (token_hash, workspace_id)
-        for owner in owners:
-            self._by_owner.setdefault(owner, set()).add(stream)
-        try:
-            yield stream
-        except asyncio.CancelledError:
-            if stream.ended_by is None:
-                raise
-            task.uncancel()
-        finally:
-            stream.close()
-            for owner in owners:
-                self._by_owner[owner].discard(stream)
-                if not self._by_owner[owner]:
-                    del self._by_owner[owner]
+    def opened(self, token_hash: str, workspace_id: str) -> Stream:
+        """The current task, for a ``with``: a stream of a token and of a workspace."""
+        return Stream(self._by_owner, (token_hash, workspace_id))
 
     def cut(self, token_hash: str) -> None:
         """End every stream of a token now."""

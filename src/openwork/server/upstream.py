@@ -75,17 +75,14 @@ class UpstreamPool:
             OpenWorkError: ``opencode_unreachable``.
         """
         streamed = body is not None and not isinstance(body, bytes)
-        declared = any(name == b"content-length" for name, _ in headers)
-        head = self._head(method, target, headers, body, chunked=streamed and not declared)
+        chunked = streamed and not any(name == b"content-length" for name, _ in headers)
+        head = self._head(method, target, headers, body, chunked=chunked)
         repeatable = method in _REPEATABLE and not streamed
         while True:
             connection, reused = await self._connection(fresh=not repeatable)
             try:
                 await connection.request(
-                    head,
-                    body,
-                    chunked=streamed and not declared,
-                    without_body=method == b"HEAD",
+                    head, body, chunked=chunked, without_body=method == b"HEAD"
                 )
             except UpstreamError as error:
                 self._doubt()
