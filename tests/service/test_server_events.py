@@ -21,10 +21,17 @@ HOST = {"X-OpenWork-Host-Token": HOST_TOKEN}
 
 
 @pytest.fixture(scope="module")
-async def engine():
+def disposals():
+    """One element for each time that the engine was told to read everything again."""
+    return []
+
+
+@pytest.fixture(scope="module")
+async def engine(disposals):
     """What the engine does when it is told to read everything again, at its border."""
 
-    async def dispose(_):
+    async def dispose(request):
+        disposals.append(request.path)
         return web.json_response(data=True)
 
     app = web.Application()
@@ -202,6 +209,65 @@ async def test_approvals_are_followed_and_block_nobody_else(tmp_path):
         assert json.loads(resolved.data)["outcome"] == "allowed"
         slow.cancel()
         assert (await stream.data())["outcome"] == "withdrawn"
+
+
+@asynccontextmanager
+async def waiting_for_the_host(server, change):
+    """Ask for a change; what waits, and a task that ends with its answer."""
+    async with following(server, "/approvals/stream", HOST) as stream:
+        await stream.next()
+        asked = asyncio.create_task(change)
+        yield (await stream.data())["id"], asked
+
+
+async def answer(server, request_id, reply):
+    path = f"/approvals/{request_id}"
+    assert (await server.call("POST", path, host=True, json={"reply": reply}))[0] == 200
+
+
+async def test_a_reload_is_approved_then_done_then_recorded(tmp_path, engine, disposals):
+    before = len(disposals)
+    env = {"OPENWORK_APPROVAL_MODE": "manual"}
+    async with serving(tmp_path, engine_url=engine, env=env) as server:
+        path = f"/workspace/{server.workspace}/engine/reload"
+        for reply, status, done in (("deny", 403, 0), ("allow", 200, 1)):
+            change = server.call("POST", path, token=CLIENT_TOKEN)
+            async with waiting_for_the_host(server, change) as (request_id, asked):
+                assert len(disposals) == before
+                await answer(server, request_id, reply)
+                assert (await asked)[0] == status
+            assert len(disposals) == before + done
+            _, listed = await server.call("GET", events_path(server), token=CLIENT_TOKEN)
+            assert (listed["lastReloadAt"] is not None) == bool(done)
+        path = f"/workspace/{server.workspace}/audit"
+        _, audit = await server.call("GET", path, token=CLIENT_TOKEN)
+        outcomes = [(each["action"], each["outcome"]) for each in audit["items"]]
+        assert outcomes == [("engine.reload", "done"), ("engine.reload", "denied")]
+
+
+@pytest.mark.parametrize(
+    ("kind", "file", "body"),
+    [
+        ("agents", "agents/notes.md", {"content": "---\ndescription: d\n---\ntext\n"}),
+        ("commands", "commands/notes.md", {"template": "text"}),
+        ("skills", "skills/notes/SKILL.md", {"content": "text", "description": "d"}),
+    ],
+)
+async def test_an_event_tells_what_the_change_did_not_what_it_was_going_to(
+    tmp_path, kind, file, body
+):
+    async with serving(tmp_path, env={"OPENWORK_APPROVAL_MODE": "manual"}) as server:
+        path = f"/workspace/{server.workspace}/{kind}"
+        change = server.call("POST", path, token=CLIENT_TOKEN, json={"name": "notes", **body})
+        async with waiting_for_the_host(server, change) as (request_id, asked):
+            there = server.folder / ".opencode" / file
+            there.parent.mkdir(parents=True)
+            there.write_text("---\nname: notes\ndescription: from outside\n---\n")
+            await answer(server, request_id, "allow")
+            status, told = await asked
+            assert status < 300, told
+        _, listed = await server.call("GET", events_path(server), token=CLIENT_TOKEN)
+        assert listed["items"][-1]["trigger"]["action"] == "updated"
 
 
 async def test_a_stop_denies_what_waits_and_says_so(tmp_path):

@@ -27,9 +27,12 @@ KEPT = 200
 LARGEST_NUMBER_DIGITS = 16
 
 
-@dataclass(frozen=True)
+@dataclass
 class ReloadTrigger:
-    """What caused it: ``type`` skill, plugin, config, mcp, agent or command."""
+    """What caused it: ``type`` skill, plugin, config, mcp, agent or command.
+
+    It is read when the change is through: until then the change may say better what it did.
+    """
 
     type: str
     name: str | None = None

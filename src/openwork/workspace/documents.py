@@ -74,9 +74,10 @@ class PlannedDocument:
         """What a reload event calls it."""
         return "updated" if self.exists else "added"
 
-    def apply(self) -> None:
+    def apply(self) -> Action:
         """Write it atomically, with the folders it needs. Errors as ``SafePath.write_bytes``."""
         self.path.write_bytes(self.data)
+        return self.action
 
 
 def read_folder(folder: SafePath) -> Iterator[tuple[SafePath, Document] | Problem]:

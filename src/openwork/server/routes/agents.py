@@ -62,6 +62,7 @@ async def upsert_agent(
 
     planned = await asyncio.to_thread(plan)
     name, path = agents.checked_name(body.name), planned.path
+    trigger = ReloadTrigger("agent", name, planned.action, str(path))
     async with context.gate.change(
         actor,
         workspace,
@@ -69,10 +70,10 @@ async def upsert_agent(
         summary=f"{'Change' if planned.exists else 'Add'} the agent {name}",
         detail=shown(body.content),
         paths=[path.absolute],
-        reload=("agents", ReloadTrigger("agent", name, planned.action, str(path))),
+        reload=("agents", trigger),
     ):
         # The folder may have changed while the approval was waited for.
-        await asyncio.to_thread(lambda: plan().apply())
+        trigger.action = await asyncio.to_thread(lambda: plan().apply())
     agent, _ = await asyncio.to_thread(agents.read_agent, workspace.root, name)
     return agent.to_json()
 

@@ -58,6 +58,7 @@ async def upsert_command(
     )
     planned = await asyncio.to_thread(commands.plan, workspace.root, new)
     name, path = commands.checked_name(body.name), planned.path
+    trigger = ReloadTrigger("command", name, planned.action, str(path))
     async with context.gate.change(
         actor,
         workspace,
@@ -65,10 +66,10 @@ async def upsert_command(
         summary=f"{'Change' if planned.exists else 'Add'} the command /{name}",
         detail=shown(body.template),
         paths=[path.absolute],
-        reload=("commands", ReloadTrigger("command", name, planned.action, str(path))),
+        reload=("commands", trigger),
     ):
         # The folder may have changed while the approval was waited for.
-        await asyncio.to_thread(lambda: commands.plan(workspace.root, new).apply())
+        trigger.action = await asyncio.to_thread(lambda: commands.plan(workspace.root, new).apply())
     return await _listing(workspace.root)
 
 

@@ -67,6 +67,7 @@ async def upsert_skill(
 
     planned = await asyncio.to_thread(plan)
     name, path = planned.path.parent.name, planned.path
+    trigger = ReloadTrigger("skill", name, planned.action, str(path))
     async with context.gate.change(
         actor,
         workspace,
@@ -74,10 +75,10 @@ async def upsert_skill(
         summary=f"{'Change' if planned.exists else 'Add'} the skill {name}",
         detail=shown(body.content),
         paths=[path.absolute],
-        reload=("skills", ReloadTrigger("skill", name, planned.action, str(path))),
+        reload=("skills", trigger),
     ):
         # The folder may have changed while the approval was waited for.
-        await asyncio.to_thread(lambda: plan().apply())
+        trigger.action = await asyncio.to_thread(lambda: plan().apply())
     # Existing clients know the description of the request here, not that of the file.
     described = (body.description or "").strip()
     return {"name": name, "path": str(path), "description": described, "scope": "project"}
