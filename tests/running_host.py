@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import psutil
 
-from tests.engine_cache import cache_dir, cached_engine
+from tests.engine_cache import SHORT_LIST_OF_MODELS, cache_dir, cached_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,6 +37,7 @@ def home_of(base: Path, **more: str) -> dict[str, str]:
         (base / name).mkdir(exist_ok=True)
     return {
         **inherited,
+        **SHORT_LIST_OF_MODELS,
         "HOME": str(base / "home"),
         "TMPDIR": str(base / "tmp"),
         "OPENWORK_DATA_DIR": str(base / "data"),
