@@ -16,7 +16,7 @@ from openwork.engine.receipt import verify_engine
 if TYPE_CHECKING:
     from openwork.engine.progress import Progress
 
-# The engine's own list names 5,000 models: reading it takes each new engine a second and 300 MB.
+# The engine's own list names 8,000 models: reading it takes each new engine a second and 300 MB.
 SHORT_LIST_OF_MODELS = {"OPENCODE_MODELS_PATH": str(Path(__file__).with_name("models.json"))}
 
 
