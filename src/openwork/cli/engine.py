@@ -60,8 +60,11 @@ async def _locate(request: EngineRequest) -> EngineBinary:
 
 
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """The user's own, without OpenWork's tokens; what the engine's commands read stays."""
+    """The user's own, without OpenWork's tokens; what the engine's commands read stays.
+
+    It is pinned and verified, so it does not update itself unless the user says so.
+    """
     from openwork.engine.outside import outside_environment
 
     theirs = {key: value for key, value in environ.items() if key.startswith("OPENCODE_")}
-    return outside_environment(environ) | theirs
+    return {"OPENCODE_DISABLE_AUTOUPDATE": "1"} | outside_environment(environ) | theirs
