@@ -83,3 +83,18 @@ async def test_killed_at_random_every_file_is_whole_and_nothing_else_is_listed(t
             os.kill(process.pid, signal.SIGKILL)
             (result,) = await asyncio.gather(working, return_exceptions=True)
             assert isinstance(result, aiohttp.ClientError)
+
+
+async def test_what_a_kill_left_long_ago_is_gone_after_the_next_start(tmp_path):
+    folder, state = tmp_path / "workspace", tmp_path / "state"
+    state.mkdir()
+    left = [folder / each / ".openwork-0123456789abcdef.tmp"
+            for each in ("", ".opencode/openwork/inbox", ".opencode/skills/a")]  # fmt: skip
+    for place in left:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+        os.utime(place, (1, 1))
+    async with running_server(folder, state, arguments=("--read-only",)):
+        assert all(place.exists() for place in left)
+    async with running_server(folder, state):
+        assert not any(place.exists() for place in left)

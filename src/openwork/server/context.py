@@ -25,6 +25,7 @@ from openwork.server.sse import EventStreams
 from openwork.server.streams import OpenStreams
 from openwork.server.tokens import TokenStore
 from openwork.server.watching import Watching
+from openwork.workspace import leftovers
 
 if TYPE_CHECKING:
     from openwork.server.settings import ServerSettings
@@ -116,4 +117,5 @@ def build_context(settings: ServerSettings) -> ServerContext:
     if not settings.read_only:
         recover_interrupted(settings.data_dir, registry.all())
         registry.on_add(lambda added: recover_interrupted(settings.data_dir, [added]))
+        leftovers.sweep_all(each.root for each in registry.all())
     return context

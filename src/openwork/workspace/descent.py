@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from openwork.common.errors import OpenWorkError
 from openwork.workspace.names import invalid_path
+from openwork.workspace.temporary import sweep_once, temporary_name
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -171,20 +171,21 @@ def replacing(folder: int, name: str, *, mode: int | None = None) -> Generator[B
         OpenWorkError: ``invalid_path`` for a pipe, socket or device.
     """
     bits = _mode_of_replaced(folder, name) if mode is None else mode
-    temporary = f".openwork-{secrets.token_hex(8)}.tmp"
-    descriptor = os.open(temporary, _WRITE_FLAGS, _TEMPORARY_MODE, dir_fd=folder)
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            os.fchmod(descriptor, bits)
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary, dir_fd=folder)
-        raise
+    with temporary_name() as temporary:
+        descriptor = os.open(temporary, _WRITE_FLAGS, _TEMPORARY_MODE, dir_fd=folder)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                os.fchmod(descriptor, bits)
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(temporary, dir_fd=folder)
+            raise
     sync_folder(folder)
+    sweep_once(folder)
 
 
 def _mode_of_replaced(folder: int, name: str) -> int:

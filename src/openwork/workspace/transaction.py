@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, cast
 from openwork.common.errors import OpenWorkError
 from openwork.common.files import read_json_object, sync_directory, write_private_json
 from openwork.workspace.paths import SafePath
-from openwork.workspace.temporary import is_temporary
+from openwork.workspace.temporary import is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -264,7 +264,7 @@ def _sweep(folder: SafePath) -> None:
             return
         raise
     for entry in entries:
-        if entry.stat.kind == "file" and is_temporary(entry.path.name):
+        if entry.stat.kind == "file" and is_ours(entry.path.name):
             entry.path.delete()
 
 
