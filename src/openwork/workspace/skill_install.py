@@ -23,6 +23,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Planned:
+    """What an installation would do.
+
+    Attributes:
+        path: The skill's folder.
+        action: Whether the skill is new.
+        changes: The files to be written.
+    """
+
+    path: SafePath
+    action: Action
+    changes: tuple[FileChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Installed:
     """What an installation did.
 
@@ -39,36 +54,43 @@ class Installed:
     skipped: int
 
 
-def place(root: WorkspaceRoot, name: str) -> tuple[SafePath, Action]:
-    """The folder a skill is in, or goes to; and which of the two."""
-    existing = skills.find(root, name)
+def plan(root: WorkspaceRoot, fetched: Fetched, *, overwrite: bool) -> Planned:
+    """Work out an installation, without writing. Blocking.
+
+    Without ``overwrite``, files that are there stay as they are and missing ones are added. With
+    it, the fetched files take the place of those; files of other names stay.
+
+    Raises:
+        OpenWorkError: ``invalid_path`` 400 when a symbolic link, or a folder where a file belongs,
+            is in the way; ``file_too_large`` 413 for what could not be kept for undoing.
+    """
+    action: Action
+    existing = skills.find(root, fetched.name)
     if existing:
-        return existing[0].parent, "updated"
-    path = root.at("/".join((*skills.PLACES[0], name)))
-    return path, "added" if path.stat() is None else "updated"
+        folder, action = existing[0].parent, "updated"
+    else:
+        folder = root.at("/".join((*skills.PLACES[0], fetched.name)))
+        action = "added" if folder.stat() is None else "updated"
+    return Planned(folder, action, tuple(_changes(folder, fetched, overwrite=overwrite)))
 
 
 def install(root: WorkspaceRoot, fetched: Fetched, journal: Path, *, overwrite: bool) -> Installed:
     """Write a skill into the workspace. Who calls it serialises changes of a workspace. Blocking.
 
-    Without ``overwrite``, files that are there stay as they are and missing ones are added. With
-    it, the fetched files take the place of those; files of other names stay.
-
     Args:
         root: The workspace.
         fetched: What to write.
         journal: See ``transaction.apply``.
-        overwrite: Whether files that are there are replaced.
+        overwrite: See ``plan``.
 
     Raises:
-        OpenWorkError: ``invalid_path`` 400 when a symbolic link, or a folder where a file belongs,
-            is in the way; others as ``transaction.apply``. Everything is as it was then.
+        OpenWorkError: As ``plan`` and ``transaction.apply``. Everything is as it was then.
     """
     transaction.recover(root, journal)
-    folder, action = place(root, fetched.name)
-    changes = list(_changes(folder, fetched, overwrite=overwrite))
-    transaction.apply(root, changes, journal)
-    return Installed(folder, action, len(changes), len(fetched.files) - len(changes))
+    planned = plan(root, fetched, overwrite=overwrite)
+    transaction.apply(root, planned.changes, journal)
+    written = len(planned.changes)
+    return Installed(planned.path, planned.action, written, len(fetched.files) - written)
 
 
 def _changes(folder: SafePath, fetched: Fetched, *, overwrite: bool) -> Iterator[FileChange]:

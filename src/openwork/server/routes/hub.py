@@ -55,15 +55,17 @@ async def install_hub_skill(
     given = body.repo or Source()
     source = _repository(given.owner, given.repo, given.ref)
     fetched = await context.hub.skill(source, name)
-    folder, action = await asyncio.to_thread(skill_install.place, workspace.root, name)
+    planned = await asyncio.to_thread(
+        skill_install.plan, workspace.root, fetched, overwrite=body.overwrite
+    )
     size = sum(len(data) for data, _ in fetched.files.values())
     async with context.gate.change(
         actor,
         workspace,
         action="skills.install_hub",
         summary=f"Install the skill {name} of {source}: {len(fetched.files)} files, {size:,} bytes",
-        paths=[folder.absolute],
-        reload=("skills", ReloadTrigger("skill", name, action, str(folder))),
+        paths=[planned.path.absolute],
+        reload=("skills", ReloadTrigger("skill", name, planned.action, str(planned.path))),
     ):
         done = await asyncio.to_thread(
             skill_install.install,
