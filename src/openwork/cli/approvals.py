@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
+import sys
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from openwork.cli.approval_words import NewsPrinter, say_waiting
 from openwork.cli.target import find_target
 from openwork.cli.terminal import say
 from openwork.common.errors import OpenWorkError, UsageError
@@ -37,16 +39,36 @@ def approvals() -> None:
     \b
     Examples:
       openwork approvals list
+      openwork approvals list --follow
       openwork approvals reply 6f1c… --allow
     """
 
 
 @approvals.command("list")
+@click.option("--follow", is_flag=True, help="Go on: show what comes and how it ends. Ctrl+C ends.")
 @_target_options
 def list_approvals(
-    openwork_url: str | None, host_token: str | None, data_dir: str | None, *, as_json: bool
+    openwork_url: str | None,
+    host_token: str | None,
+    data_dir: str | None,
+    *,
+    follow: bool,
+    as_json: bool,
 ) -> int:
-    """Show what waits, oldest first."""
+    """Show what waits, oldest first.
+
+    With --follow, --json prints one line of JSON for each event: {"event": "added", "item": {…}} or
+    {"event": "resolved", "id", "workspaceId", "outcome"}. An outcome is allowed, denied, timeout,
+    withdrawn, restart, or unknown when the connection was lost meanwhile.
+    """
+    if follow:
+        from openwork.cli.stopping import until_stopped
+
+        async def work_on(api: ServerApi) -> int:
+            return await _follow(api, as_json=as_json)
+
+        following = _with_api(work_on, openwork_url, host_token, data_dir)
+        return asyncio.run(until_stopped(following, stopped_status=None, tell=_end_the_line))
 
     async def work(api: ServerApi) -> list[dict[str, Any]]:
         return await api.approvals()
@@ -58,14 +80,24 @@ def list_approvals(
     if not items:
         say("Nothing waits.")
     for item in items:
-        waited_s = max(0, int(time.time() - item["createdAt"] / 1000))
-        say(f"{item['id']}  {item['action']}  waiting {waited_s} s")
-        say(f"  {item['summary']}")
-        for line in item.get("detail", "").splitlines():
-            say(f"    {line}")
-        for path in item["paths"]:
-            say(f"  {path}")
+        say_waiting(item)
     return 0
+
+
+async def _follow(api: ServerApi, *, as_json: bool) -> int:
+    from openwork.orchestrator.waiting_approvals import follow
+
+    printer = NewsPrinter(as_json=as_json)
+    async with aclosing(follow(api)) as news:
+        async for each in news:
+            printer.say(each)
+    return 0
+
+
+def _end_the_line() -> None:
+    """On a terminal the cursor stands behind ``^C``."""
+    if sys.stderr.isatty():
+        say(err=True)
 
 
 @approvals.command("reply")

@@ -7,15 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from openwork.common.errors import OpenWorkError
+from openwork.engine.sse import ServerSentEvent, SseParser
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
     from types import TracebackType
 
     import aiohttp
 
 REQUEST_TIMEOUT_S = 10.0
 PROBE_TIMEOUT_S = 1.0
+# The server gives a sign of life every 15 s; two missed ones mean a connection that is half open.
+SILENCE_LIMIT_S = 35.0
 FIRST_ERROR_STATUS = 400
+EVENTS_TYPE = "text/event-stream"
 HOST_TOKEN_HEADER = "X-OpenWork-Host-Token"  # noqa: S105  # a header's name
 
 
@@ -114,12 +119,49 @@ class ServerApi:
             ) as response:
                 raw, status = await response.read(), response.status
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            raise OpenWorkError(
-                "server_unreachable",
-                f"No answer from {self.base_url}{path}: {error or type(error).__name__}",
-                hint="Is the host running? Start it with: openwork start",
-            ) from error
+            raise self._unreachable(path, error) from error
         return self._read(path, status, raw)
+
+    async def events(self, path: str) -> AsyncGenerator[ServerSentEvent]:
+        """The server-sent events of one connection, until the server ends it.
+
+        Raises:
+            OpenWorkError: ``server_unreachable`` also when the connection breaks or falls silent;
+                the server's own error.
+            RuntimeError: Used outside ``async with``.
+        """
+        import aiohttp  # noqa: PLC0415  # as above
+
+        if self._session is None:
+            raise RuntimeError("use ServerApi inside 'async with'")
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=REQUEST_TIMEOUT_S, sock_read=SILENCE_LIMIT_S
+        )
+        parser = SseParser()
+        try:
+            async with self._session.get(self.base_url + path, timeout=timeout) as response:
+                if response.content_type != EVENTS_TYPE:
+                    self._read(path, response.status, await response.read())
+                    raise self._unknown(path, response.status)
+                async for chunk in response.content.iter_any():
+                    for event in parser.feed(chunk):
+                        yield event
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise self._unreachable(path, error) from error
+
+    def _unreachable(self, path: str, error: Exception) -> OpenWorkError:
+        return OpenWorkError(
+            "server_unreachable",
+            f"No answer from {self.base_url}{path}: {error or type(error).__name__}",
+            hint="Is the host running? Start it with: openwork start",
+        )
+
+    def _unknown(self, path: str, status: int) -> OpenWorkError:
+        return OpenWorkError(
+            "server_unknown",
+            f"{self.base_url}{path} answered {status}, but not as an OpenWork server does.",
+            hint="Check the address.",
+        )
 
     def _read(self, path: str, status: int, raw: bytes) -> dict[str, Any]:
         try:
@@ -127,11 +169,7 @@ class ServerApi:
         except ValueError:
             body = None
         if not isinstance(body, dict):
-            raise OpenWorkError(
-                "server_unknown",
-                f"{self.base_url}{path} answered {status}, but not as an OpenWork server does.",
-                hint="Check the address.",
-            )
+            raise self._unknown(path, status)
         fields = cast("dict[str, Any]", body)
         if status < FIRST_ERROR_STATUS:
             return fields
