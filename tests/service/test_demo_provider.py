@@ -10,23 +10,22 @@ import os
 import sys
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
 
 from openwork.common import process
-from openwork.common.ids import new_password
-from openwork.common.net import free_port, listen
-from openwork.demo.config import engine_config
+from openwork.common.net import listen
 from openwork.demo.layout import lay_out
 from openwork.demo.ledger import money
 from openwork.demo.provider import ScriptedProvider
 from openwork.demo.scripts import EXPENSES_FILE, SUMMARY_FILE
+from tests.stack import PROVIDER_KEY, running_engine
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
 
 
 WAIT_S = 30
@@ -154,15 +153,6 @@ async def test_a_descriptor_that_does_not_listen_is_named():
 # --- played by the engine -----------------------------------------------------------------------
 
 
-def engine_binary() -> Path:
-    given = os.environ.get("OPENWORK_TEST_ENGINE")
-    if given:
-        return Path(given)
-    from tests.engine_cache import cached_engine
-
-    return cached_engine()
-
-
 @dataclass
 class Office:
     """A running engine with the scripted provider, on a folder with the sample files."""
@@ -242,36 +232,18 @@ def text_of(message: dict[str, Any]) -> str:
 
 @pytest.fixture(scope="module")
 async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Office]:
-    home = tmp_path_factory.mktemp("home")
-    folder = tmp_path_factory.mktemp("office").resolve()
+    base = tmp_path_factory.mktemp("office").resolve()
+    folder = base / "workspace"
     lay_out(folder)
-    password, port = new_password(), free_port()
-    switches = ("AUTOUPDATE", "MODELS_FETCH", "LSP_DOWNLOAD", "DEFAULT_PLUGINS")
-    folders = ("CONFIG", "DATA", "STATE", "CACHE")
-    async with contextlib.AsyncExitStack() as stack:
-        provider = ScriptedProvider(words_per_second=0, api_key=KEY)
-        await stack.enter_async_context(provider)
-        engine = await process.start(
-            "engine",
-            [str(engine_binary()), "serve", "--hostname", "127.0.0.1", "--port", str(port)],
-            cwd=folder,
-            env={
-                "PATH": os.environ["PATH"],
-                "HOME": str(home),
-                **{f"XDG_{name}_HOME": str(home / name.lower()) for name in folders},
-                **{f"OPENCODE_DISABLE_{name}": "1" for name in switches},
-                "OPENCODE_CONFIG_CONTENT": json.dumps(engine_config(provider.base_url, KEY)),
-                "OPENCODE_SERVER_PASSWORD": password,
-            },
-        )
-        stack.push_async_callback(engine.stop)
-        http = aiohttp.ClientSession(
-            f"http://127.0.0.1:{port}",
-            headers={"Authorization": aiohttp.encode_basic_auth("opencode", password)},
+    async with (
+        ScriptedProvider(words_per_second=0, api_key=PROVIDER_KEY) as provider,
+        running_engine(folder, base / "state", provider.base_url) as engine,
+        aiohttp.ClientSession(
+            engine.base_url,
+            headers=engine.auth_headers,
             timeout=aiohttp.ClientTimeout(total=WAIT_S),
-        )
-        await stack.enter_async_context(http)
-        await until_healthy(http, engine)
+        ) as http,
+    ):
         office = Office(folder, provider, http)
         listening = asyncio.create_task(office.listen())
         try:
@@ -280,19 +252,6 @@ async def office(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Offi
             listening.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await listening
-
-
-async def until_healthy(http: aiohttp.ClientSession, engine: process.Child) -> None:
-    probe = aiohttp.ClientTimeout(total=2)  # a probe during start-up may never be answered
-    async with asyncio.timeout(WAIT_S):
-        while True:
-            assert engine.running, engine.tail
-            try:
-                async with http.get("/global/health", timeout=probe) as answer:
-                    if answer.status == 200:
-                        return
-            except (aiohttp.ClientError, TimeoutError):
-                await asyncio.sleep(0.05)
 
 
 async def test_a_plain_answer_streams_and_names_the_session(office: Office):

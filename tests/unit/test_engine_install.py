@@ -323,9 +323,15 @@ async def test_leftovers_of_a_killed_installation_are_removed(sidecars: Path, pi
     assert left_in(folder) == {"opencode", RECEIPT_NAME, ".lock"}
 
 
+@pytest.fixture(scope="module")
+def large_pin(tmp_path_factory: pytest.TempPathFactory) -> EnginePin:
+    """Of an engine that takes a while to unpack."""
+    folder = tmp_path_factory.mktemp("large")
+    return make_pin(make_tarball(folder / "engine.tgz", (MEMBER, bytes(50_000_000))))
+
+
 @pytest.mark.parametrize("step", ["downloading", "checking", "unpacking"])
-async def test_cancelling_leaves_nothing_behind(tmp_path: Path, sidecars: Path, step: str):
-    pin = make_pin(make_tarball(tmp_path / "big.tgz", (MEMBER, bytes(200_000_000))))
+async def test_cancelling_leaves_nothing_behind(large_pin: EnginePin, sidecars: Path, step: str):
     tasks: list[asyncio.Task[Path]] = []
 
     def cancel_at(progress: Progress) -> None:
@@ -333,12 +339,12 @@ async def test_cancelling_leaves_nothing_behind(tmp_path: Path, sidecars: Path, 
             tasks[0].cancel()
 
     tasks.append(
-        asyncio.create_task(install_engine(sidecars, cancel_at, pin=pin, environ=os.environ))
+        asyncio.create_task(install_engine(sidecars, cancel_at, pin=large_pin, environ=os.environ))
     )
     with pytest.raises(asyncio.CancelledError):
         await tasks[0]
 
-    assert left_in(engine_path(sidecars, pin).parent) == {".lock"}
+    assert left_in(engine_path(sidecars, large_pin).parent) == {".lock"}
     assert psutil.Process().children() == []
 
 

@@ -325,7 +325,7 @@ def is_subsequence(short: list[str], long: list[str]) -> bool:
 
 
 class TestAnyEdit:
-    @settings(max_examples=300, deadline=None)
+    @settings(deadline=None)
     @given(documents(), st.data())
     def test_setting_an_existing_value(self, text: str, data: st.DataObject):
         before = parse(text)
@@ -342,7 +342,7 @@ class TestAnyEdit:
         assert is_subsequence(comments(text, span), comments(edited))
         assert set_value(edited, path, value) == edited
 
-    @settings(max_examples=300, deadline=None)
+    @settings(deadline=None)
     @given(documents(), st.data())
     def test_adding_a_value(self, text: str, data: st.DataObject):
         before = parse(text)
@@ -362,7 +362,7 @@ class TestAnyEdit:
         assert dump(parse(edited)) == dump(expected)
         assert comments(edited) == comments(text)
 
-    @settings(max_examples=300, deadline=None)
+    @settings(deadline=None)
     @given(documents(), st.data())
     def test_removing_a_value(self, text: str, data: st.DataObject):
         before = parse(text)
@@ -375,7 +375,7 @@ class TestAnyEdit:
         span = node_at(parse_tree(text), path)
         assert comments(edited) == comments(text, span)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(deadline=None)
     @given(documents(), st.data())
     def test_changing_members_of_an_object_keeps_its_other_comments(
         self, text: str, data: st.DataObject
@@ -394,7 +394,7 @@ class TestAnyEdit:
             rest = [comment for comment in comments(text) if comment not in inside]
             assert comments(edited) == rest
 
-    @settings(max_examples=300, deadline=None)
+    @settings(deadline=None)
     @given(
         st.text(alphabet=st.sampled_from('{}[],:"/*\\ \n\r\t1-.eEtrufalsn\ufeffé\0'), max_size=12)
     )
