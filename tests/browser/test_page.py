@@ -232,7 +232,15 @@ async def test_a_viewer_watches_and_cannot_send(visit):
         await expect(visited.page.locator(".suggestions")).to_have_count(0)
 
 
-async def test_a_cut_stream_is_taken_up_again(visit, stack):
+@pytest.fixture
+def provider(stack):
+    """The model provider; the next test finds its pace as it was."""
+    pace = stack.provider.words_per_second
+    yield stack.provider
+    stack.provider.words_per_second = pace
+
+
+async def test_a_cut_stream_is_taken_up_again(visit, stack, provider):
     async with (
         running_relay(urlsplit(stack.server.base).port or 0) as relay,
         visit("collaborator", base=relay.base) as visited,
@@ -249,6 +257,7 @@ async def test_a_cut_stream_is_taken_up_again(visit, stack):
             await relay.tried_while_down.wait()
         relay.mend()
         await visited.connected()
+        provider.words_per_second = 0  # the rest at once
         await expect(page.get_by_text("The connection to the host is interrupted")).to_be_hidden()
         # What was missed is marked at first, and there when the answer is complete.
         await expect(answer).to_have_text(" ".join(str(number) for number in range(1, 401)))
