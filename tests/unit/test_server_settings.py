@@ -86,7 +86,7 @@ def test_a_damaged_file_is_refused_and_left_alone(place, content):
 
 
 def test_only_a_file_named_by_flag_must_exist(place):
-    assert settle(place).config_exists is False
+    assert settle(place).config_path == place / "server.json"
     with pytest.raises(OpenWorkError, match=r"nowhere\.json"):
         load({"config": str(place / "nowhere.json")}, {})
 

@@ -9,7 +9,7 @@ import pytest
 
 from openwork.common.errors import OpenWorkError
 from openwork.workspace import config, jsonc
-from openwork.workspace.paths import WorkspaceRoot
+from openwork.workspace.paths import SafePath, WorkspaceRoot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,9 +37,13 @@ def root(folder: Path) -> WorkspaceRoot:
     return WorkspaceRoot(folder)
 
 
+def written(root: WorkspaceRoot, **patches: Any) -> list[SafePath]:
+    return config.apply(config.plan(root, **patches))
+
+
 def refusal_of(root: WorkspaceRoot, **patches: Any) -> OpenWorkError:
     with pytest.raises(OpenWorkError) as caught:
-        config.apply(config.plan(root, **patches))
+        written(root, **patches)
     return caught.value
 
 
@@ -90,21 +94,21 @@ class TestReading:
 
 class TestPatchingTheEngine:
     def test_a_missing_file_is_made_with_its_schema(self, root: WorkspaceRoot, folder: Path):
-        written = config.patch_config(root, {"theme": "x"})
-        assert [path.relative for path in written] == ["opencode.jsonc"]
+        paths = written(root, opencode={"theme": "x"})
+        assert [path.relative for path in paths] == ["opencode.jsonc"]
         assert (folder / "opencode.jsonc").read_text() == (
             '{\n  "$schema": "https://opencode.ai/config.json",\n  "theme": "x"\n}\n'
         )
 
     def test_an_existing_json_file_is_used(self, root: WorkspaceRoot, folder: Path):
         (folder / "opencode.json").write_text('{\n  "theme": "x"\n}\n')
-        config.patch_config(root, {"theme": "y"})
+        written(root, opencode={"theme": "y"})
         assert (folder / "opencode.json").read_text() == '{\n  "theme": "y"\n}\n'
         assert not (folder / "opencode.jsonc").exists()
 
     def test_keys_are_replaced_in_place(self, root: WorkspaceRoot, folder: Path):
         (folder / "opencode.jsonc").write_text(COMMENTED)
-        config.patch_config(root, {"theme": "light", "plugin": ["a"]})
+        written(root, opencode={"theme": "light", "plugin": ["a"]})
         assert (folder / "opencode.jsonc").read_text() == COMMENTED.replace(
             '"dark",\n', '"light",\n  "plugin": [\n    "a"\n  ],\n'
         )
@@ -114,7 +118,7 @@ class TestPatchingTheEngine:
     ):
         (folder / "opencode.jsonc").write_text(COMMENTED)
         patch = {"permission": {"edit": "ask", "external_directory": {"/data/*": "allow"}}}
-        config.patch_config(root, patch)
+        written(root, opencode=patch)
         assert config.read_config(root)["permission"] == {
             "edit": "ask",
             "external_directory": {"/data/*": "allow"},
@@ -127,7 +131,7 @@ class TestPatchingTheEngine:
     ):
         (folder / "opencode.jsonc").write_text(COMMENTED)
         with pytest.raises(OpenWorkError, match="cannot be changed here") as caught:
-            config.patch_config(root, {"permission": patch, "theme": "light"})
+            written(root, opencode={"permission": patch, "theme": "light"})
         assert caught.value.code == "invalid_payload"
         assert (folder / "opencode.jsonc").read_text() == COMMENTED
 
@@ -137,17 +141,17 @@ class TestPatchingTheEngine:
     ):
         (folder / "opencode.jsonc").write_text(COMMENTED)
         allow = {"permission": {"external_directory": {"/data/*": "allow"}}}
-        config.patch_config(root, allow)
-        config.patch_config(root, {"permission": patch})
+        written(root, opencode=allow)
+        written(root, opencode={"permission": patch})
         assert (folder / "opencode.jsonc").read_text() == COMMENTED
         (folder / "opencode.jsonc").write_text("{}")
-        config.patch_config(root, allow)
-        config.patch_config(root, {"permission": patch})
+        written(root, opencode=allow)
+        written(root, opencode={"permission": patch})
         assert config.read_config(root) == {}
 
     def test_the_short_form_of_permission_is_spelled_out(self, root: WorkspaceRoot, folder: Path):
         (folder / "opencode.jsonc").write_text('{"permission": "ask"}')
-        config.patch_config(root, {"permission": {"external_directory": "deny"}})
+        written(root, opencode={"permission": {"external_directory": "deny"}})
         permission = config.read_config(root)["permission"]
         assert json.dumps(permission) == '{"*": "ask", "external_directory": "deny"}'
 
@@ -173,11 +177,11 @@ class TestPatchingTheEngine:
         assert list(folder.iterdir()) == []
 
     def test_nothing_is_written_when_nothing_changes(self, root: WorkspaceRoot, folder: Path):
-        assert config.patch_config(root, {}) == []
-        assert config.patch_config(root, {"permission": {}}) == []
+        assert written(root, opencode={}) == []
+        assert written(root, opencode={"permission": {}}) == []
         assert list(folder.iterdir()) == []
         (folder / "opencode.jsonc").write_text(COMMENTED)
-        assert config.patch_config(root, {"theme": "dark"}) == []
+        assert written(root, opencode={"theme": "dark"}) == []
 
     def test_a_damaged_file_is_left_alone(self, root: WorkspaceRoot, folder: Path):
         (folder / "opencode.jsonc").write_text('{"a": 1')
@@ -202,8 +206,8 @@ class TestPatchingTheEngine:
 
 class TestPatchingOpenwork:
     def test_keys_are_merged_at_the_top(self, root: WorkspaceRoot, folder: Path):
-        config.patch_openwork(root, {"reload": {"auto": True}, "note": "hi"})
-        config.patch_openwork(root, {"reload": {"resume": True}, "half": "\ud800"})
+        written(root, openwork={"reload": {"auto": True}, "note": "hi"})
+        written(root, openwork={"reload": {"resume": True}, "half": "\ud800"})
         assert config.read_openwork(root) == {
             "reload": {"resume": True},
             "note": "hi",

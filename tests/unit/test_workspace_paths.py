@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from openwork.common.errors import OpenWorkError
 from openwork.workspace import descent, paths
-from openwork.workspace.paths import SafePath, WorkspaceRoot, contains, resolve_directory
+from openwork.workspace.paths import SafePath, WorkspaceRoot, resolve_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -365,7 +365,7 @@ class TestDirectoriesNamedByClients:
     def test_the_root_and_folders_below_it_are_accepted(self, root: WorkspaceRoot):
         assert resolve_directory(root, str(root.path)) == root.path
         assert resolve_directory(root, f"{root.path}/docs/deep/") == root.path / "docs/deep"
-        assert contains(root, f"{root.path}/docs/../docs")
+        assert resolve_directory(root, f"{root.path}/docs/../docs") == root.path / "docs"
 
     def test_a_link_is_answered_with_its_real_folder(self, root: WorkspaceRoot):
         (root.path / "alias").symlink_to("docs")
@@ -399,7 +399,6 @@ class TestDirectoriesNamedByClients:
             "/" + "x" * 5000,
         ]
         for candidate in candidates:
-            assert not contains(root, candidate), candidate
             with pytest.raises(OpenWorkError) as caught:
                 resolve_directory(root, candidate)
             assert (caught.value.code, caught.value.status) == ("workspace_unauthorized", 403)

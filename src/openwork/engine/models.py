@@ -25,20 +25,12 @@ class Health(EngineModel):
     version: str
 
 
-class SessionTime(EngineModel):
-    """Milliseconds since the epoch."""
-
-    created: float
-    updated: float
-
-
 class Session(EngineModel):
     """A conversation."""
 
     id: str
     title: str = ""
     directory: str = ""
-    time: SessionTime
     parent_id: str | None = Field(default=None, alias="parentID")
 
 
@@ -46,7 +38,6 @@ class Part(EngineModel):
     """A part of a message; ``type`` is text, reasoning, tool, step-start, step-finish, file, …."""
 
     id: str
-    message_id: str = Field(alias="messageID")
     session_id: str = Field(alias="sessionID")
     type: str
     text: str | None = None
@@ -89,7 +80,6 @@ class PermissionRequest(EngineModel):
     permission: str
     patterns: list[str] = []
     metadata: dict[str, Any] = {}
-    always: list[str] = []
 
 
 class Todo(EngineModel):

@@ -68,7 +68,6 @@ class ServerSettings:
     """
 
     config_path: Path
-    config_exists: bool
     host: str
     port: int
     token: str
@@ -138,7 +137,6 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
     roots = read_roots(file or {}, config_path) or tuple(each.path for each in workspaces)
     return ServerSettings(
         config_path=config_path,
-        config_exists=file is not None,
         host=resolved.get(HOST),
         port=resolved.get(PORT),
         token=token,

@@ -98,14 +98,21 @@ def edit_config(root: WorkspaceRoot, edit: Callable[[str], str]) -> SafePath:
     Raises:
         OpenWorkError: ``invalid_jsonc`` 422; whatever ``edit`` raises; others as ``SafePath``.
     """
-    planned = _plan_config(root, edit)
+    planned = plan_edit(root, edit)
     apply([planned])
     return planned.path
 
 
 def plan_edit(root: WorkspaceRoot, edit: Callable[[str], str]) -> PlannedWrite:
     """Work out ``edit_config`` without writing. Errors as there."""
-    return _plan_config(root, edit)
+    path, exists = find_config(root)
+    old = _read(path) if exists else None
+    text = NEW_CONFIG_TEXT if old is None else _decode(old, str(path))
+    _parse_object(text, str(path))
+    edited = edit(text)
+    if old is None and edited == text:
+        return PlannedWrite(path, None, None)
+    return PlannedWrite(path, old, edited.encode())
 
 
 def ensure_config(root: WorkspaceRoot) -> bool:
@@ -114,16 +121,6 @@ def ensure_config(root: WorkspaceRoot) -> bool:
     if not exists:
         path.write_bytes(NEW_CONFIG_TEXT.encode())
     return not exists
-
-
-def patch_config(root: WorkspaceRoot, patch: object) -> list[SafePath]:
-    """Replace top-level keys of the engine's configuration; the files written. See ``plan``."""
-    return apply(plan(root, opencode=patch))
-
-
-def patch_openwork(root: WorkspaceRoot, patch: object) -> list[SafePath]:
-    """Merge top-level keys into ``openwork.json``; the files written. See ``plan``."""
-    return apply(plan(root, openwork=patch))
 
 
 def plan(
@@ -150,7 +147,7 @@ def plan(
     writes: list[PlannedWrite] = []
     if config_patch is not None:
         _check_permission(config_patch, read_config(root))
-        writes.append(_plan_config(root, lambda text: _patched(text, config_patch)))
+        writes.append(plan_edit(root, lambda text: _patched(text, config_patch)))
     if openwork_patch is not None:
         writes.append(_plan_openwork(root, openwork_patch))
     return [write for write in writes if write.new != write.old]
@@ -178,17 +175,6 @@ def apply(writes: list[PlannedWrite]) -> list[SafePath]:
                 write.path.write_bytes(write.old)
         raise
     return [write.path for write in done]
-
-
-def _plan_config(root: WorkspaceRoot, edit: Callable[[str], str]) -> PlannedWrite:
-    path, exists = find_config(root)
-    old = _read(path) if exists else None
-    text = NEW_CONFIG_TEXT if old is None else _decode(old, str(path))
-    _parse_object(text, str(path))
-    edited = edit(text)
-    if old is None and edited == text:
-        return PlannedWrite(path, None, None)
-    return PlannedWrite(path, old, edited.encode())
 
 
 def _plan_openwork(root: WorkspaceRoot, patch: dict[str, JsonValue]) -> PlannedWrite:

@@ -28,7 +28,6 @@ __all__ = [
     "FileStat",
     "SafePath",
     "WorkspaceRoot",
-    "contains",
     "normalize",
     "resolve_directory",
 ]
@@ -361,11 +360,6 @@ class SafePath:
         if not real.is_relative_to(self.root.path):
             raise invalid_path(self.relative, "it leads out of the workspace")
         return real.relative_to(self.root.path).parts
-
-
-def contains(root: WorkspaceRoot, candidate: str | Path) -> bool:
-    """Whether ``candidate`` is an existing folder that really is the root or lies below it."""
-    return _real_directory(root, candidate) is not None
 
 
 def resolve_directory(root: WorkspaceRoot, candidate: str | Path) -> Path:

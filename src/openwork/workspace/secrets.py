@@ -7,7 +7,6 @@ placeholders, references such as ``{env:NAME}``, and prose.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections import Counter
@@ -32,7 +31,6 @@ __all__ = [
     "looks_random",
     "names_a_secret",
     "redact",
-    "redact_json",
     "redact_text",
     "shape_of",
     "shapes_in",
@@ -190,16 +188,6 @@ def redact(value: object, *, hide: bool = False) -> object:
     if hide and value:
         return value if _FIRM_REFERENCE.fullmatch(value.strip()) else HIDDEN
     return redact_text(value)
-
-
-def redact_json(raw: bytes) -> bytes:
-    """``raw`` without secrets, see ``redact``.
-
-    Raises:
-        ValueError: It is not JSON.
-        RecursionError: It is nested too deep.
-    """
-    return json.dumps(redact(json.loads(raw)), ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def redact_text(text: str) -> str:
