@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from openwork.server.engine_call import EngineCall, RawHeaders
     from openwork.server.upstream import UpstreamPool
 
-LOOKUP_TIMEOUT_S = 2.0
+# The first question about a folder makes the engine load its configuration, plugins and tools:
+# seconds on a slow machine. Whoever made the call that is looked at waits meanwhile.
+LOOKUP_TIMEOUT_S = 10.0
 LARGEST_ANSWER_BYTES = 16 << 20
 _WANTED = frozenset({b"authorization", b"x-opencode-directory"})
 
@@ -37,7 +39,9 @@ async def ask(pool: UpstreamPool, call: EngineCall, target: bytes) -> tuple[int,
                     chunks.append(chunk)
             finally:
                 pool.release(connection)
-    except (TimeoutError, OSError) as error:
+    except TimeoutError as error:
+        raise unreachable(f"nothing within {LOOKUP_TIMEOUT_S:g} s") from error
+    except OSError as error:
         raise unreachable(str(error) or type(error).__name__) from error
     return connection.status, connection.headers, b"".join(chunks)
 
