@@ -298,6 +298,13 @@ async def test_a_bad_write_batch_is_400(server, session, body):
     assert not (server.folder / "bad").exists()
 
 
+async def test_a_large_body_of_many_small_values_is_400(server, session):
+    body = b'{"writes": [' + b'{"a":{}},' * 200_000 + b"{}]}"
+    status, answer = await session.ask("POST", "/write-batch", data=io.BytesIO(body), headers=JSON)
+    assert (status, answer["code"]) == (400, "invalid_payload")
+    assert "100,000 values" in answer["message"]
+
+
 @pytest.mark.parametrize(
     ("path", "body"),
     [("/read-batch", '{"paths": []}'), ("/read-batch", '{"paths": [5]}'),

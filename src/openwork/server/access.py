@@ -22,6 +22,7 @@ from openwork.server.context import ServerContext
 from openwork.server.departure import Departure
 from openwork.server.errors import internal_error
 from openwork.server.gate import require_writable
+from openwork.server.json_body import JsonRequest
 from openwork.server.middleware.request_log import name_route
 from openwork.server.registry import Workspace
 from openwork.server.scope import Scope
@@ -123,7 +124,7 @@ class GuardedRoute(APIRoute):
             if unread and rule.least >= Scope.COLLABORATOR:
                 departure.watch()  # nobody reads the body, so nobody would see the caller leave
             try:
-                return await handle(Request(request.scope, departure.receive))
+                return await handle(JsonRequest(request.scope, departure.receive))
             except HTTPException as error:
                 # FastAPI calls whatever fails while it reads a body a bad body.
                 if isinstance(error.__cause__, OpenWorkError):
