@@ -54,9 +54,9 @@ def _pin(target: str, integrity: str, tarball_bytes: int) -> EnginePin:
     return EnginePin(target, f"opencode-{target}", integrity, tarball_bytes)
 
 
-# The sha512 values are npm's own. A registry that lacked the other packages at this version left only
-# what others published of their tarballs: sha256, whose value for linux-x64 is that of npm's tarball.
-# Replace one as soon as a registry tells it: npm view PACKAGE@VERSION dist.integrity
+# The sha512 values are npm's own. A registry that lacked the other packages at this version left
+# only the sha256 that others published of their tarballs; theirs of linux-x64 is right. Replace one
+# as soon as a registry tells it: npm view PACKAGE@VERSION dist.integrity
 PINS: dict[str, EnginePin] = {
     pin.target: pin
     for pin in (
