@@ -394,6 +394,14 @@ async def test_a_server_killed_in_an_import_undoes_it_at_the_next_start(tmp_path
         assert files() == old
         assert [each.name for each in tool.parent.iterdir()] == ["t0.txt"]
         assert journals() == []
+        _, body = await server.call(
+            "GET", f"/workspace/{server.workspace}/audit", token=CLIENT_TOKEN
+        )
+        (entry,) = body["items"]
+        assert (entry["action"], entry["outcome"]) == ("change.undo", "done")
+        assert (entry["actor"]["type"], entry["reason"]) == ("system", "interrupted")
+        assert entry["target"] == str(folder)
+        assert entry["summary"].endswith(f" and {count - 3} more")
         path = f"/workspace/{server.workspace}/import"
         assert await server.call("POST", path, token=CLIENT_TOKEN, json=bundle) == (
             200, {"ok": True},

@@ -134,7 +134,7 @@ def main(base: Path, case: Case) -> None:
             make_and_die(root, journal, case, step)
         killed = os.waitpid(child, 0)[1] != 0
         seen = sorted(each.name for each in folder.rglob("*") if each.is_file())
-        undone = transaction.recover(root, journal)
+        undone = bool(transaction.recover(root, journal))
         left = list(journal.parent.glob("*")) if journal.parent.exists() else []
         told = {
             "step": step,

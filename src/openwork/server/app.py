@@ -117,6 +117,7 @@ def build_app(context: ServerContext) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        await context.interrupted.record_at_start()
         context.automations.start()
         context.watching.start()
         yield

@@ -17,7 +17,7 @@ from openwork.server.files import Files
 from openwork.server.gate import Gate
 from openwork.server.github import Hub
 from openwork.server.guesses import Guesses
-from openwork.server.imports import recover_interrupted
+from openwork.server.imports import Interrupted
 from openwork.server.metrics import Metrics
 from openwork.server.registry import Registry
 from openwork.server.reload_events import ReloadEvents
@@ -53,6 +53,7 @@ class ServerContext:
     config_store: ConfigStore
     automations: Automations
     hub: Hub
+    interrupted: Interrupted
     event_streams: EventStreams = field(default_factory=EventStreams)
     files: Files = field(default_factory=Files)
     downloads: OpenStreams = field(default_factory=OpenStreams)
@@ -95,6 +96,7 @@ def build_context(settings: ServerSettings) -> ServerContext:
         audit=audit,
         reload_events=reload_events,
         hub=Hub(settings.hub_api_url, settings.hub_raw_url),
+        interrupted=Interrupted(settings.data_dir, audit),
         gate=Gate(approvals, audit, reload_events, read_only=settings.read_only),
         registry=registry,
         watching=Watching(reload_events, registry),
@@ -115,7 +117,7 @@ def build_context(settings: ServerSettings) -> ServerContext:
     tokens.on_revoke(context.downloads.cut)
     registry.on_remove(lambda gone: context.downloads.cut_workspace(gone.id))
     if not settings.read_only:
-        recover_interrupted(settings.data_dir, registry.all())
-        registry.on_add(lambda added: recover_interrupted(settings.data_dir, [added]))
+        context.interrupted.undo_all(registry.all())
+        registry.on_add(lambda added: context.interrupted.undo_all([added]))
         leftovers.sweep_all(each.root for each in registry.all())
     return context

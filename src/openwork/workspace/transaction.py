@@ -130,8 +130,8 @@ def require_undoable(changes: Sequence[FileChange]) -> None:
         )
 
 
-def recover(root: WorkspaceRoot, journal: Path) -> bool:
-    """Undo what a crash left half done; whether there was anything. Blocking.
+def recover(root: WorkspaceRoot, journal: Path) -> list[SafePath]:
+    """Undo what a crash left half done; the files it was about, none when all is well. Blocking.
 
     Raises:
         OpenWorkError: ``file_damaged`` when the journal is not readable; ``undo_failed`` 500.
@@ -140,7 +140,7 @@ def recover(root: WorkspaceRoot, journal: Path) -> bool:
         torn.unlink(missing_ok=True)
     noted = read_json_object(journal)
     if noted is None:
-        return False
+        return []
     try:
         entries = [_read_entry(root, each) for each in noted["entries"]]
         folders = [SafePath(root, tuple(parts)) for parts in noted["folders"]]
@@ -153,7 +153,7 @@ def recover(root: WorkspaceRoot, journal: Path) -> bool:
     for folder in dict.fromkeys(entry.path.parent for entry in entries):
         _sweep(folder)
     _undo(entries, folders, journal)
-    return True
+    return [entry.path for entry in entries]
 
 
 def _undo(entries: Sequence[_Entry], folders: Sequence[SafePath], journal: Path) -> None:

@@ -206,13 +206,13 @@ async def import_bundle(
         target=str(workspace.path),
         reload=(reasons[0], ReloadTrigger("config", action="updated")) if reasons else None,
     ):
-        journal = journal_of(context.settings.data_dir, workspace)
-        await asyncio.to_thread(transaction.recover, workspace.root, journal)
+        await context.interrupted.undo(workspace)
         # The files may have changed while the approval was waited for.
         fresh = await asyncio.to_thread(_plan, workspace, body, trusted=trusted)
         if not fresh.only_does(plan) or (wanted is not None and fresh.fingerprint != wanted):
             raise _stale()
         changes = [item.change for item in fresh.items]
+        journal = journal_of(context.settings.data_dir, workspace)
         await asyncio.to_thread(transaction.apply, workspace.root, changes, journal)
     for reason in reasons[1:]:
         context.reload_events.emit(workspace.id, reason, ReloadTrigger("config", action="updated"))

@@ -75,6 +75,7 @@ async def patch_config(
         reload=("config", trigger) if body.opencode else None,
         detail=shown(body.model_dump(exclude_none=True)),
     ) as change:
+        await context.interrupted.undo(workspace)
         # The files may have changed while the approval was waited for.
         await asyncio.to_thread(
             transaction.apply,

@@ -67,6 +67,7 @@ async def install_hub_skill(
         paths=[planned.path.absolute],
         reload=("skills", ReloadTrigger("skill", name, planned.action, str(planned.path))),
     ):
+        await context.interrupted.undo(workspace)
         done = await asyncio.to_thread(
             skill_install.install,
             workspace.root,

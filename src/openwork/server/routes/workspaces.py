@@ -61,6 +61,7 @@ async def create(context: Context, actor: Caller, body: NewWorkspace) -> dict[st
         workspace = _served(context, root, preset, name)
         persisted = await asyncio.to_thread(context.config_store.add, workspace)
         context.registry.add(workspace)
+    await context.interrupted.record()
     await _record(context, actor, workspace, "workspace.create", f"Added {workspace.name}")
     return _listing(context, persisted=persisted)
 
