@@ -39,6 +39,18 @@ def test_isolated_means_a_home_of_its_own_and_no_network(tmp_path):
     assert shared["XDG_DATA_HOME"].startswith(str(tmp_path))
 
 
+def test_what_the_readme_says_to_set_against_fetching_reaches_the_engine(tmp_path):
+    chosen = {
+        "OPENCODE_DISABLE_MODELS_FETCH": "1", "OPENCODE_MODELS_PATH": "/models.json",
+        "OPENCODE_DISABLE_SHARE": "1", "npm_config_offline": "true",
+        "HTTPS_PROXY": "http://proxy.example.com:3128",
+    }  # fmt: skip
+    env = EngineHome(tmp_path).environment({**OURS, **chosen}, password="p", run_id="r")
+    assert chosen.items() <= env.items()
+    assert env["OPENCODE_DISABLE_AUTOUPDATE"] == "1"
+    assert env["OPENCODE_DISABLE_LSP_DOWNLOAD"] == "1"
+
+
 def test_a_configuration_the_user_chose_stays_unless_isolated(tmp_path):
     environ = {**OURS, "OPENCODE_CONFIG": "/mine.json"}
     shared = EngineHome(tmp_path).environment(environ, password="p", run_id="r")
