@@ -55,11 +55,11 @@ def test_a_signal_during_the_start_leaves_nothing(tmp_path, number, moment):
     assert list((tmp_path / "data").glob("run/*")) == []
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_a_ready_host_ends_in_order(tmp_path, number):
+def test_a_ready_host_ends_in_order_with_its_terminal(tmp_path):
+    """With Ctrl+C: the next test. With SIGTERM: ``test_host_demo``."""
     host = start(home_of(tmp_path), tmp_path / "host.log", "--demo")
     host.wait_ready()
-    assert host.end(number) == 0
+    assert host.end(signal.SIGHUP) == 0
     assert below(host.process.pid) == []
     assert host.rest.strip() == b""
     assert the_demo_folder(host) == []

@@ -32,7 +32,7 @@ async def stack(tmp_path_factory):
 @asynccontextmanager
 async def slow(stack):
     """Answers at a pace at which somebody can leave in the middle."""
-    stack.provider.words_per_second = 20
+    stack.provider.words_per_second = 50
     try:
         yield
     finally:

@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import socket
 import tarfile
 import threading
@@ -84,6 +85,24 @@ def sidecars(tmp_path: Path) -> Path:
 async def install(folder: Path, pin: EnginePin, report: list[Progress] | None = None) -> Path:
     seen = [] if report is None else report
     return await install_engine(folder, seen.append, pin=pin, environ=os.environ)
+
+
+@pytest.fixture(scope="module")
+async def installed_once(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, EnginePin]:
+    folder = tmp_path_factory.mktemp("installed")
+    pin = make_pin(make_tarball(folder / "engine.tgz", (MEMBER, SCRIPT)))
+    await install(folder / "sidecars", pin)
+    return folder / "sidecars", pin
+
+
+@pytest.fixture
+def installed(installed_once: tuple[Path, EnginePin], sidecars: Path) -> tuple[Path, EnginePin]:
+    """An engine in ``sidecars``, and its pin."""
+    original, pin = installed_once
+    shutil.copytree(original, sidecars)
+    binary = engine_path(sidecars, pin)
+    assert verify_engine(binary, pin).state == "good"  # its receipt follows
+    return binary, pin
 
 
 def left_in(folder: Path) -> set[str]:
@@ -247,8 +266,10 @@ async def test_two_at_once_download_once_and_the_second_is_told_who(sidecars: Pa
     assert f"process {os.getpid()} on {socket.gethostname()}" in second[0].message
 
 
-async def test_installing_again_downloads_nothing(sidecars: Path, pin: EnginePin):
-    await install(sidecars, pin)
+async def test_installing_again_downloads_nothing(
+    sidecars: Path, installed: tuple[Path, EnginePin]
+):
+    _, pin = installed
     seen: list[Progress] = []
 
     await install(sidecars, pin, seen)
@@ -258,9 +279,9 @@ async def test_installing_again_downloads_nothing(sidecars: Path, pin: EnginePin
 
 @pytest.mark.parametrize("damage", ["truncated", "rewritten", "receipt lost", "receipt broken"])
 async def test_a_damaged_copy_is_fetched_again_and_the_user_told(
-    sidecars: Path, pin: EnginePin, damage: str
+    sidecars: Path, installed: tuple[Path, EnginePin], damage: str
 ):
-    binary = await install(sidecars, pin)
+    binary, pin = installed
     receipt = binary.with_name(RECEIPT_NAME)
     match damage:
         case "truncated":
@@ -283,10 +304,10 @@ async def test_a_damaged_copy_is_fetched_again_and_the_user_told(
     )
 
 
-async def test_a_copy_that_was_only_touched_stays_and_its_receipt_follows(
-    sidecars: Path, pin: EnginePin
+def test_a_copy_that_was_only_touched_stays_and_its_receipt_follows(
+    installed: tuple[Path, EnginePin],
 ):
-    binary = await install(sidecars, pin)
+    binary, pin = installed
     os.utime(binary, ns=(1, 1))
 
     assert verify_engine(binary, pin).state == "good"
@@ -294,8 +315,8 @@ async def test_a_copy_that_was_only_touched_stays_and_its_receipt_follows(
     assert json.loads(binary.with_name(RECEIPT_NAME).read_text())["mtimeNs"] == 1
 
 
-async def test_the_full_check_finds_what_the_quick_one_cannot(sidecars: Path, pin: EnginePin):
-    binary = await install(sidecars, pin)
+def test_the_full_check_finds_what_the_quick_one_cannot(installed: tuple[Path, EnginePin]):
+    binary, pin = installed
     stat = binary.stat()
     with binary.open("r+b") as stream:
         stream.write(b"#!/bin/ch")
@@ -305,8 +326,8 @@ async def test_the_full_check_finds_what_the_quick_one_cannot(sidecars: Path, pi
     assert verify_engine(binary, pin, full=True).state == "damaged"
 
 
-async def test_a_receipt_of_another_pin_does_not_count(sidecars: Path, pin: EnginePin):
-    binary = await install(sidecars, pin)
+def test_a_receipt_of_another_pin_does_not_count(installed: tuple[Path, EnginePin]):
+    binary, pin = installed
 
     copy = verify_engine(binary, replace(pin, integrity="sha512-AAAA"))
 
