@@ -361,6 +361,8 @@ async def test_what_is_done_outside_a_conversation_is_recorded(stack, tokens):
          "session.shell", "echo *** hi"),
         ("PATCH", "/config", {"username": "SECRET-VALUE"}, "engine.change",
          "PATCH /config: username"),
+        ("PATCH", "/config", {"username": "x" * 1_100_000}, "engine.change",
+         "PATCH /config: a body of 1,100,016 bytes"),
         ("PUT", "/auth/px", {"type": "api", "key": "SECRET-VALUE"}, "engine.change",
          "PUT /auth/px"),
         ("POST", "/pty", {}, "engine.change", "POST /pty"),

@@ -297,6 +297,23 @@ async def test_a_hidden_value_without_a_secret_or_with_another_receiver_is_refus
     assert (await call("POST", "import", token=tokens["owner"], json=merge))[0] == 200
 
 
+async def test_below_owner_nothing_reads_a_file_of_the_machine_into_the_configuration(
+    call, folder, tokens
+):
+    reading = {"username": "{file:./.env}"}
+    server = {"name": "m", "config": {"type": "local", "command": ["m", "{env:KEY}"]}}
+    for method, path, body in (
+        ("PATCH", "config", {"opencode": reading}),
+        ("POST", "import", {"opencode": reading}),
+        ("POST", "mcp", server),
+        ("POST", "plugins", {"spec": "{env:KEY}"}),
+    ):
+        status, answer = await call(method, path, json=body)
+        assert (status, answer["code"]) == (400, "reference_refused"), path
+    assert list(folder.iterdir()) == []
+    assert (await call("POST", "mcp", token=tokens["owner"], json=server))[0] == 200
+
+
 async def test_the_host_approves_what_was_planned_and_nothing_else(tmp_path):
     folder, state = tmp_path / "workspace", tmp_path / "state"
     state.mkdir()

@@ -14,6 +14,11 @@ from openwork.workspace.paths import SafePath, WorkspaceRoot
 if TYPE_CHECKING:
     from pathlib import Path
 
+
+def edit(root, change):
+    config.apply([config.plan_edit(root, change)])
+
+
 COMMENTED = """\
 {
   "$schema": "https://opencode.ai/config.json",
@@ -189,13 +194,13 @@ class TestPatchingTheEngine:
         assert (folder / "opencode.jsonc").read_text() == '{"a": 1'
 
     def test_other_parts_edit_the_text(self, root: WorkspaceRoot, folder: Path):
-        config.edit_config(root, lambda text: jsonc.set_value(text, ["mcp", "x", "type"], "local"))
+        edit(root, lambda text: jsonc.set_value(text, ["mcp", "x", "type"], "local"))
         assert config.read_config(root)["mcp"] == {"x": {"type": "local"}}
-        config.edit_config(root, lambda text: jsonc.remove(text, ["mcp"]))
+        edit(root, lambda text: jsonc.remove(text, ["mcp"]))
         assert (folder / "opencode.jsonc").read_text() == config.NEW_CONFIG_TEXT
 
     def test_removing_from_a_missing_file_makes_none(self, root: WorkspaceRoot, folder: Path):
-        config.edit_config(root, lambda text: jsonc.remove(text, ["mcp", "x"]))
+        edit(root, lambda text: jsonc.remove(text, ["mcp", "x"]))
         assert list(folder.iterdir()) == []
 
     def test_a_minimal_file_is_made_once(self, root: WorkspaceRoot, folder: Path):

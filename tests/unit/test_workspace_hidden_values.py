@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openwork.common.errors import OpenWorkError
-from openwork.workspace.hidden_values import refuse_redirected_secrets, restore_hidden
+from openwork.workspace.hidden_values import restore_hidden
 from openwork.workspace.secrets import HIDDEN, redact
 
 SHAPED = "ghp_" + "aB3dE6gH9jK2mN5pQ8sT1vW4yZ7aB3dE6gH9"
@@ -104,30 +104,3 @@ def test_an_item_that_moved_is_found_when_only_one_looks_like_it():
     assert restore_hidden({"plugin": shown["plugin"][::-1]}, stored, name="o") == {
         "plugin": stored["plugin"][::-1]
     }
-
-
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        {"mcp": {"web": {**STORED["mcp"]["web"], "url": "https://evil.example"}}},
-        {"mcp": {"run": {"command": ["evil", *STORED["mcp"]["run"]["command"][1:]]}}},
-    ],
-)
-def test_a_secret_does_not_follow_another_receiver(wanted):
-    with pytest.raises(OpenWorkError) as caught:
-        refuse_redirected_secrets(wanted, STORED, name="opencode")
-    assert caught.value.code == "secret_redirected"
-
-
-@pytest.mark.parametrize(
-    "wanted",
-    [
-        STORED,
-        {},
-        {"mcp": {"web": {"type": "remote", "url": "https://new.example"}}},
-        {"mcp": {"web": {**STORED["mcp"]["web"], "enabled": False}}},
-        {"mcp": {"other": {"url": "https://evil.example", "headers": {"X": "mine"}}}},
-    ],
-)
-def test_other_changes_are_let_through(wanted):
-    refuse_redirected_secrets(wanted, STORED, name="opencode")

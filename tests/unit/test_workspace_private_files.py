@@ -12,7 +12,11 @@ from openwork.workspace.batches import place_of
 from openwork.workspace.bundle import travels
 from openwork.workspace.file_reads import read_file
 from openwork.workspace.paths import WorkspaceRoot
-from openwork.workspace.private_files import is_private, refuse_holding_private
+from openwork.workspace.private_files import (
+    is_private,
+    refuse_holding_private,
+    refuse_overwriting_private,
+)
 
 PRIVATE = ["opencode.json", "opencode.jsonc", ".env", ".env.local", ".env-old", ".envrc", ".netrc",
            ".npmrc", ".pypirc", ".git-credentials"]  # fmt: skip
@@ -63,6 +67,15 @@ def test_a_link_is_moved_itself_so_what_it_leads_to_does_not_count(root):
     refuse_holding_private(root.at("holds"))
     (root.path / "up").symlink_to(".")
     assert refusal(root.at("up/keys")) == ("file_access_denied", 403)
+
+
+@pytest.mark.parametrize("path", ["opencode.json", "deep/OpenCode.JSONC", "opencode.\u200bjson"])
+def test_an_engine_configuration_is_not_made_either(root, path):
+    (root.path / "deep").mkdir()
+    with pytest.raises(OpenWorkError) as caught:
+        refuse_overwriting_private(root.at(path))
+    assert caught.value.code == "file_access_denied"
+    refuse_overwriting_private(root.at("deep/.env.example"))
 
 
 def test_what_is_not_there_is_said_to_be_so(root):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from openwork.server.scope import Scope
 from openwork.workspace import config
+from openwork.workspace.untrusted_config import refuse_untrusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,16 +37,17 @@ async def change_config(
         context: The server.
         actor: Who wants it.
         workspace: Where.
-        edit: As ``config.edit_config``; done once more when it is allowed.
+        edit: As ``config.plan_edit``; done once more when it is allowed.
         action: For the audit log.
         summary: For the person who approves.
         reload: The event when the text changes.
         detail: For the person who approves, see ``Gate.change``.
 
     Raises:
-        OpenWorkError: As ``config.edit_config`` and ``Gate.change``.
+        OpenWorkError: As ``config.plan_edit``, ``Gate.change`` and, below owner,
+            ``refuse_untrusted``.
     """
-    planned = config.plan_edit(workspace.root, edit)
+    planned = _plan(actor, workspace, edit)
     async with context.gate.change(
         actor,
         workspace,
@@ -54,4 +57,13 @@ async def change_config(
         reload=reload if planned.new != planned.old else None,
         detail=detail,
     ):
-        config.edit_config(workspace.root, edit)
+        config.apply([_plan(actor, workspace, edit)])
+
+
+def _plan(actor: Actor, workspace: Workspace, edit: Callable[[str], str]) -> config.PlannedWrite:
+    planned = config.plan_edit(workspace.root, edit)
+    if actor.scope < Scope.OWNER and planned.new is not None:
+        name = str(planned.path)
+        old = {} if planned.old is None else config.parse_config(planned.old, name)
+        refuse_untrusted(config.parse_config(planned.new, name), old, name="opencode")
+    return planned

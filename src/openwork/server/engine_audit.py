@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from openwork.server.audit import AuditRecord
 from openwork.server.engine_policy import is_act
+from openwork.server.json_body import LARGE_BODY_BYTES
 from openwork.server.permission_audit import bounded
 from openwork.server.scope import Scope
 from openwork.workspace.secrets import redact_text
@@ -35,6 +36,8 @@ def describe_act(call: EngineCall, body: bytes | None) -> str:
     said = f"{call.method.decode()} {call.path}"
     if call.rule.tells is None or not body:
         return bounded(said)
+    if len(body) > LARGE_BODY_BYTES:  # reading it would make everybody wait
+        return bounded(f"{said}: a body of {len(body):,} bytes")
     try:
         parsed: object = json.loads(body)
     except (ValueError, RecursionError):

@@ -89,22 +89,15 @@ def read_openwork(root: WorkspaceRoot) -> dict[str, JsonValue]:
     return {} if path.stat() is None else _parse_openwork(_read(path), str(path))
 
 
-def edit_config(root: WorkspaceRoot, edit: Callable[[str], str]) -> SafePath:
-    """Change the engine's configuration by a function of its text, such as ``jsonc.remove``.
+def plan_edit(root: WorkspaceRoot, edit: Callable[[str], str]) -> PlannedWrite:
+    """Work out a change of the engine's configuration by a function of its text.
 
-    A missing file starts as an object with only ``$schema``; it is made only when ``edit`` changes
-    that text. Nothing is written when the text stays the same.
+    A missing file starts as an object with only ``$schema``; it is made only when ``edit``, such as
+    ``jsonc.remove``, changes that text.
 
     Raises:
         OpenWorkError: ``invalid_jsonc`` 422; whatever ``edit`` raises; others as ``SafePath``.
     """
-    planned = plan_edit(root, edit)
-    apply([planned])
-    return planned.path
-
-
-def plan_edit(root: WorkspaceRoot, edit: Callable[[str], str]) -> PlannedWrite:
-    """Work out ``edit_config`` without writing. Errors as there."""
     path, exists = find_config(root)
     old = _read(path) if exists else None
     text = NEW_CONFIG_TEXT if old is None else _decode(old, str(path))

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 _Place = tuple[str, ...]
 _MISSING = object()
-# What decides who is given the secrets of a server or a provider.
-_RECEIVERS = ("url", "command", "baseURL", "npm", "api", "type")
 
 
 def restore_hidden(
@@ -104,51 +102,3 @@ def _stands_for_nothing(place: _Place) -> OpenWorkError:
         hint="Send the value itself, {env:NAME}, or leave the key as it was shown to you.",
         status=400,
     )
-
-
-def refuse_redirected_secrets(
-    wanted: Mapping[str, JsonValue], current: Mapping[str, JsonValue], *, name: str
-) -> None:
-    """Refuse to keep a stored secret beside a new address or program, which would be given it.
-
-    For callers who may not see the stored secrets: this would show them.
-
-    Raises:
-        OpenWorkError: ``secret_redirected`` 400.
-    """
-    waiting: list[tuple[object, object, object, _Place]] = [
-        (wanted, current, redact(current), (name,))
-    ]
-    while waiting:
-        new, old, shown, place = waiting.pop()
-        if not (isinstance(new, dict) and isinstance(old, dict) and isinstance(shown, dict)):
-            continue
-        fields, stored = cast("dict[str, object]", new), cast("dict[str, object]", old)
-        visible = cast("dict[str, object]", shown)
-        moved = [key for key in _RECEIVERS if key in stored and fields.get(key) != stored[key]]
-        if moved and _keeps_secret(fields, stored, visible):
-            raise OpenWorkError(
-                "secret_redirected",
-                f"{spelled((*place, moved[0]))} changes while the secrets beside it stay.",
-                hint="Give new secrets with it, or ask an owner to make the change.",
-                status=400,
-            )
-        waiting += [
-            (each, stored.get(key), visible.get(redact_text(key)), (*place, key))
-            for key, each in fields.items()
-        ]
-
-
-def _keeps_secret(new: object, old: object, shown: object) -> bool:
-    if isinstance(new, dict) and isinstance(old, dict) and isinstance(shown, dict):
-        fields, stored = cast("dict[str, object]", new), cast("dict[str, object]", old)
-        visible = cast("dict[str, object]", shown)
-        return any(
-            _keeps_secret(each, stored.get(key), visible.get(redact_text(key)))
-            for key, each in fields.items()
-        )
-    if isinstance(new, list) and isinstance(old, list) and isinstance(shown, list):
-        items, stored_items = cast("list[object]", new), cast("list[object]", old)
-        pairs = zip(items, stored_items, cast("list[object]", shown), strict=False)
-        return any(_keeps_secret(*each) for each in pairs)
-    return isinstance(new, str) and new == old and new != shown

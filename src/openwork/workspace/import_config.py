@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, cast
 from openwork.common.errors import OpenWorkError
 from openwork.workspace import config, jsonc, mcp, plugins
 from openwork.workspace.config import PERMISSION_ACTIONS
-from openwork.workspace.hidden_values import refuse_redirected_secrets, restore_hidden, spelled
+from openwork.workspace.hidden_values import restore_hidden, spelled
 from openwork.workspace.transaction import FileChange
+from openwork.workspace.untrusted_config import refuse_untrusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -108,7 +109,7 @@ def _wanted(
     else:
         wanted = cast("dict[str, JsonValue]", merged(current, restored))
     if not trusted:
-        refuse_redirected_secrets(wanted, current, name=name)
+        refuse_untrusted(wanted, current, name=name)
     return wanted
 
 

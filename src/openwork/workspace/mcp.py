@@ -1,6 +1,6 @@
 """The MCP servers of a workspace: ``mcp`` in its configuration, over the user's own.
 
-Changes are functions of the configuration's text, for ``config.edit_config``.
+Changes are functions of the configuration's text, for ``config.plan_edit``.
 """
 
 from __future__ import annotations

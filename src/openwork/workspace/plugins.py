@@ -1,6 +1,6 @@
 """The engine's plugins of a workspace: packages named in its configuration, and files in folders.
 
-Changes are functions of the configuration's text, for ``config.edit_config``. Two specs that differ
+Changes are functions of the configuration's text, for ``config.plan_edit``. Two specs that differ
 only in a version name the same plugin.
 """
 

@@ -21,8 +21,9 @@ from openwork.workspace import descent
 if TYPE_CHECKING:
     from openwork.workspace.paths import SafePath
 
+_CONFIGURATION = re.compile(r"opencode\.jsonc?", re.IGNORECASE)
 _PRIVATE = re.compile(
-    r"opencode\.jsonc?|\.env(?:rc|[.-].*)?|\.netrc|\.npmrc|\.pypirc|\.git-credentials",
+    rf"{_CONFIGURATION.pattern}|\.env(?:rc|[.-].*)?|\.netrc|\.npmrc|\.pypirc|\.git-credentials",
     re.IGNORECASE | re.DOTALL,
 )
 # Unicode's default ignorables: file systems that fold names take no notice of them.
@@ -38,8 +39,7 @@ def is_private(path: str) -> bool:
     So does a name that some file system takes for one of these: in other letters that fold to the
     same, or with characters in it that are not seen.
     """
-    name = re.split(r"[/\\]", path.rstrip("/\\ .\0"))[-1]
-    return _PRIVATE.fullmatch(name if name.isascii() else _folded(name)) is not None
+    return _PRIVATE.fullmatch(_plain(path)) is not None
 
 
 def refuse_private(path: str) -> None:
@@ -60,10 +60,12 @@ def refuse_private(path: str) -> None:
 def refuse_overwriting_private(place: SafePath) -> None:
     """Refuse to write over a private file, also through a link; a new one may be made.
 
+    But no engine configuration: it can name files and variables whose content it then shows.
+
     Raises:
         OpenWorkError: ``file_access_denied`` 403; as ``SafePath``.
     """
-    if place.stat() is not None:
+    if place.stat() is not None or _CONFIGURATION.fullmatch(_plain(place.relative)):
         refuse_private(place.relative)
         refuse_private(place.followed().relative)
 
@@ -102,5 +104,9 @@ def refuse_holding_private(place: SafePath) -> None:
                         refuse_private("/".join((*above.parts, *parts, entry.name)))
 
 
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFKC", _UNSEEN.sub("", name).casefold())
+def _plain(path: str) -> str:
+    """The last name of a path as a file system that folds names takes it."""
+    name = re.split(r"[/\\]", path.rstrip("/\\ .\0"))[-1]
+    return (
+        name if name.isascii() else unicodedata.normalize("NFKC", _UNSEEN.sub("", name).casefold())
+    )

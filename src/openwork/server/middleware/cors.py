@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 METHODS = "GET,POST,PUT,PATCH,DELETE,OPTIONS"
 HEADERS = (
     "Authorization, Content-Type, X-OpenWork-Host-Token, X-OpenWork-Client-Id, "
-    "X-OpenCode-Directory, Last-Event-ID"
+    "X-OpenCode-Directory, Last-Event-ID, Range, If-Range"
 )
+EXPOSED = "content-disposition, content-range, accept-ranges, etag, retry-after"
 PREFLIGHT_MAX_AGE_S = 600
 
 
@@ -52,7 +53,7 @@ class CorsMiddleware:
                 _drop_foreign(answer)
                 if allowed is not None:
                     answer["access-control-allow-origin"] = allowed
-                    answer["access-control-expose-headers"] = "content-disposition, retry-after"
+                    answer["access-control-expose-headers"] = EXPOSED
                 answer.add_vary_header("Origin")
             await send(message)
 

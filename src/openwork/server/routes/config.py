@@ -14,9 +14,10 @@ from openwork.server.scope import Scope
 from openwork.server.shown import shown
 from openwork.server.wire import WireModel
 from openwork.workspace import config, transaction
-from openwork.workspace.hidden_values import refuse_redirected_secrets, restore_hidden
+from openwork.workspace.hidden_values import restore_hidden
 from openwork.workspace.secrets import redact
 from openwork.workspace.transaction import FileChange
+from openwork.workspace.untrusted_config import refuse_untrusted
 
 if TYPE_CHECKING:
     from openwork.server.auth import Actor
@@ -107,5 +108,5 @@ def _with_secrets(
 ) -> dict[str, JsonValue]:
     restored = restore_hidden(patch, current, name=name)
     if actor.scope < Scope.OWNER:
-        refuse_redirected_secrets({**current, **restored}, current, name=name)
+        refuse_untrusted({**current, **restored}, current, name=name)
     return restored
