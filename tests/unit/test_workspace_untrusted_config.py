@@ -19,6 +19,8 @@ STORED: dict[str, Any] = {
         },
         "run": {"command": ["npx", "-y", "server", "--password", "hunter2"]},
     },
+    "provider": {"p": {"options": {"apiKey": "key-of-p"}}},
+    "lsp": {"x": {"command": ["lsp"], "token": "{env:T}"}},
     "instructions": ["/srv/rules", "{file:./own.txt}"],
 }
 
@@ -28,6 +30,14 @@ STORED: dict[str, Any] = {
     [
         {"mcp": {"web": {**STORED["mcp"]["web"], "url": "https://evil.example"}}},
         {"mcp": {"run": {"command": ["evil", *STORED["mcp"]["run"]["command"][1:]]}}},
+        {"mcp": {"run": {"command": ["evil", "hunter2"]}}},
+        {"mcp": {"run": {**STORED["mcp"]["run"], "environment": {"NODE_OPTIONS": "--import=x"}}}},
+        {"mcp": {"run": {**STORED["mcp"]["run"], "cwd": "/srv/evil"}}},
+        {"lsp": {"x": {"command": ["evil"], "token": "{env:T}"}}},
+        {"provider": {"p": {"options": {"apiKey": "key-of-p", "baseURL": "https://evil.example"}}}},
+        {"provider": {"p": {**STORED["provider"]["p"], "npm": "evil"}}},
+        {"provider": {"p": {"models": {"m": {"provider": {"api": "https://evil.example"}}}}}},
+        {"provider": {"new": {"options": {"baseURL": "https://evil.example"}}}},
     ],
 )
 def test_a_secret_does_not_follow_another_receiver(wanted):
@@ -44,6 +54,8 @@ def test_a_secret_does_not_follow_another_receiver(wanted):
         {"mcp": {"web": {"type": "remote", "url": "https://new.example"}}},
         {"mcp": {"web": {**STORED["mcp"]["web"], "enabled": False}}},
         {"mcp": {"other": {"url": "https://evil.example", "headers": {"X": "mine"}}}},
+        {"provider": {"p": {**STORED["provider"]["p"], "models": {"m": {"options": {"a": 1}}}}}},
+        {"provider": {"new": {"name": "New", "models": {"m": {"name": "M"}}}}},
     ],
 )
 def test_other_changes_are_let_through(wanted):
@@ -73,7 +85,7 @@ def test_no_file_or_variable_of_the_machine_comes_into_the_configuration(wanted,
 @pytest.mark.parametrize(
     "instruction",
     [".env", "./.env", "docs/../../x.md", "/etc/notes.md", "~/notes.md", "https://x.example/a.md",
-     "**/*", "a.md/.env", "..\\x.md", 7],
+     "**/*", "a.md/.env", "..\\x.md", "a\n/../../x.md", 7],
 )  # fmt: skip
 def test_an_instruction_is_a_text_file_of_the_folder(instruction):
     wanted = {**STORED, "instructions": [*STORED["instructions"], instruction]}

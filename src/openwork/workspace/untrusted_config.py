@@ -8,6 +8,7 @@ that the agent then quotes.
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from typing import TYPE_CHECKING, cast
 
 from openwork.common.errors import OpenWorkError
@@ -15,16 +16,20 @@ from openwork.workspace.hidden_values import spelled
 from openwork.workspace.secrets import redact, redact_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from openwork.workspace.jsonc import JsonValue
 
 _Place = tuple[str, ...]
-# What decides who is given the secrets of a server or a provider.
-_RECEIVERS = ("url", "command", "baseURL", "npm", "api", "type")
+# What decides who is given the secrets of a server or a program.
+_RECEIVERS = ("url", "command", "args", "cwd", "environment", "env", "headers", "baseURL", "npm",
+              "api", "type")  # fmt: skip
+# And a provider's key, which may lie in its environment or among the sign-ins.
+_PROVIDER_RECEIVERS = frozenset({"api", "npm", "env", "provider", "options", "headers"})
+_OWNERS_ONLY = "Give new secrets with it, or ask an owner to make the change."
 # The engine replaces these in the text of its configuration: https://opencode.ai/docs/config
 _REFERENCE = re.compile(r"\{(?:file|env):", re.IGNORECASE)
-_INSTRUCTION = re.compile(r"(?![/~])(?!.*(?:\.\.|:|\\))[^\0]*\.(?:md|mdc|txt)", re.IGNORECASE)
+_INSTRUCTION = re.compile(r"(?![/~])(?!.*(?:\.\.|:|\\))[^\0\n]*\.(?:md|mdc|txt)", re.IGNORECASE)
 
 
 def refuse_untrusted(
@@ -41,6 +46,7 @@ def refuse_untrusted(
         OpenWorkError: ``secret_redirected``, ``reference_refused`` or ``instruction_refused``, 400.
     """
     _refuse_redirected_secrets(wanted, current, name=name)
+    _refuse_redirected_providers(wanted, current, name=name)
     _refuse_new_references(wanted, current, name=name)
     _refuse_new_instructions(wanted, current, name=name)
 
@@ -108,12 +114,12 @@ def _refuse_redirected_secrets(
             continue
         fields, stored = cast("dict[str, object]", new), cast("dict[str, object]", old)
         visible = cast("dict[str, object]", shown)
-        moved = [key for key in _RECEIVERS if key in stored and fields.get(key) != stored[key]]
-        if moved and _keeps_secret(fields, stored, visible):
+        moved = [key for key in _RECEIVERS if fields.get(key) != stored.get(key)]
+        if moved and not _secrets_of(stored, visible).isdisjoint(_texts_of(fields)):
             raise OpenWorkError(
                 "secret_redirected",
                 f"{spelled((*place, moved[0]))} changes while the secrets beside it stay.",
-                hint="Give new secrets with it, or ask an owner to make the change.",
+                hint=_OWNERS_ONLY,
                 status=400,
             )
         waiting += [
@@ -122,16 +128,57 @@ def _refuse_redirected_secrets(
         ]
 
 
-def _keeps_secret(new: object, old: object, shown: object) -> bool:
-    if isinstance(new, dict) and isinstance(old, dict) and isinstance(shown, dict):
-        fields, stored = cast("dict[str, object]", new), cast("dict[str, object]", old)
-        visible = cast("dict[str, object]", shown)
-        return any(
-            _keeps_secret(each, stored.get(key), visible.get(redact_text(key)))
-            for key, each in fields.items()
-        )
-    if isinstance(new, list) and isinstance(old, list) and isinstance(shown, list):
-        items, stored_items = cast("list[object]", new), cast("list[object]", old)
-        pairs = zip(items, stored_items, cast("list[object]", shown), strict=False)
-        return any(_keeps_secret(*each) for each in pairs)
-    return isinstance(new, str) and new == old and new != shown
+def _refuse_redirected_providers(
+    wanted: Mapping[str, JsonValue], current: Mapping[str, JsonValue], *, name: str
+) -> None:
+    waiting: list[tuple[object, object, _Place]] = [
+        (wanted.get("provider"), current.get("provider"), (name, "provider"))
+    ]
+    while waiting:
+        new, old, place = waiting.pop()
+        if not isinstance(new, dict):
+            continue
+        stored = cast("dict[str, object]", old) if isinstance(old, dict) else {}
+        for key, each in cast("dict[str, object]", new).items():
+            # Of a model the options are how it answers; what it is asked with is the provider's.
+            of_model = len(place) > len(("opencode", "provider", "ID")) and key == "options"
+            named = len(place) > len(("opencode", "provider")) and not of_model
+            if named and key in _PROVIDER_RECEIVERS and each != stored.get(key):
+                raise OpenWorkError(
+                    "secret_redirected",
+                    f"{spelled((*place, key))} decides who is given the provider's key.",
+                    hint="Ask an owner to make the change.",
+                    status=400,
+                )
+            waiting.append((each, stored.get(key), (*place, key)))
+
+
+def _secrets_of(old: object, shown: object) -> set[str]:
+    """The texts in ``old`` that ``shown`` hides, and those that stand for something elsewhere."""
+    found: set[str] = set()
+    waiting: list[tuple[object, object]] = [(old, shown)]
+    while waiting:
+        each, visible = waiting.pop()
+        if isinstance(each, dict):
+            fields = cast("dict[str, object]", each)
+            seen = cast("dict[str, object]", visible) if isinstance(visible, dict) else {}
+            waiting += [(value, seen.get(redact_text(key))) for key, value in fields.items()]
+        elif isinstance(each, list):
+            seen_items = cast("list[object]", visible) if isinstance(visible, list) else []
+            items = cast("list[object]", each)
+            waiting += zip_longest(items, seen_items[: len(items)])
+        elif isinstance(each, str) and (each != visible or _REFERENCE.search(each)):
+            found.add(each)
+    return found
+
+
+def _texts_of(value: object) -> Iterator[str]:
+    waiting = [value]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, dict):
+            waiting += cast("dict[str, object]", each).values()
+        elif isinstance(each, list):
+            waiting += cast("list[object]", each)
+        elif isinstance(each, str):
+            yield each
