@@ -19,7 +19,9 @@ from openwork.workspace.private_files import (
 )
 
 PRIVATE = ["opencode.json", "opencode.jsonc", ".env", ".env.local", ".env-old", ".envrc", ".netrc",
-           ".npmrc", ".pypirc", ".git-credentials"]  # fmt: skip
+           ".npmrc", ".pypirc", ".git-credentials", ".git/config", ".git/modules/a/config",
+           ".git/config.worktree", ".docker/config.json", ".aws/credentials", ".kube/config",
+           ".ssh/id", "id_ed25519", "server.pem", "a.p12"]  # fmt: skip
 
 
 @pytest.fixture
@@ -46,6 +48,16 @@ def test_a_name_is_known_however_it_is_spelled(name):
                                   "opencode.jsonl", ".\u00e9nv", "npmrc", ""])  # fmt: skip
 def test_other_names_are_not_private(name):
     assert not is_private(name)
+
+
+def test_a_file_is_private_by_its_folder_also_through_a_link(root):
+    (root.path / "repo/.git").mkdir(parents=True)
+    (root.path / "repo/.git/config").write_text("url = https://key@host/x")
+    (root.path / "plain").symlink_to("repo/.git")
+    assert refusal(root.at("plain/config")) == ("file_access_denied", 403)
+    for path in ("repo/.git/config", "plain/config"):
+        shown = read_file(root.at(path), private=False).to_json()
+        assert (shown["ok"], shown["code"]) == (False, "file_access_denied")
 
 
 def test_a_folder_with_a_private_file_at_any_depth_is_refused(root):

@@ -127,7 +127,7 @@ class HandOver:
         with ExitStack() as stack:
             try:
                 if not private:
-                    refuse_private(path.name)
+                    refuse_private(path.relative)
                 refuse = None if private else refuse_private
                 stream = stack.enter_context(path.open(refuse=refuse))
             except OpenWorkError as error:

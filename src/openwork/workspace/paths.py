@@ -199,15 +199,17 @@ class SafePath:
     def open(self, *, refuse: Callable[[str], None] | None = None) -> Generator[BinaryIO]:
         """The file, open for reading, for content too large to hold at once.
 
-        ``refuse`` is given the file's name, links followed, before that very name is opened, and
-        raises to keep it closed.
+        ``refuse`` is given the file's path below the root, links followed, before that very file is
+        opened, and raises to keep it closed.
         """
-        with self._folder(follow_last=True) as (folder, name):
-            if name is None:
+        with descent.told_as_openwork_errors(self.relative):
+            *above, name = self._resolve(follow_last=True) or ("",)
+            if not name:
                 raise invalid_path(self.relative, "it is a folder")
             if refuse is not None:
-                refuse(name)
-            stream = descent.open_regular(folder, name)
+                refuse("/".join((*above, name)))
+            with descent.open_folder(self.root.path, tuple(above)) as folder:
+                stream = descent.open_regular(folder, name)
         with stream:
             yield stream
 

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 _CONFIGURATION = re.compile(r"opencode\.jsonc?", re.IGNORECASE)
 _PRIVATE = re.compile(
-    rf"{_CONFIGURATION.pattern}|\.env(?:rc|[.-].*)?|\.netrc|\.npmrc|\.pypirc|\.git-credentials",
+    rf"(?:.*/)?(?:{_CONFIGURATION.pattern}|\.env(?:rc|[.-][^/]*)?|\.netrc|\.npmrc|\.pypirc"
+    r"|\.git-credentials|\.git/(?:.*/)?config(?:\.worktree)?|\.docker/config\.json"
+    r"|\.aws/credentials|\.kube/config|\.ssh/[^/]+|id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?"
+    r"|[^/]*\.(?:pem|p12|pfx))",
     re.IGNORECASE | re.DOTALL,
 )
 # Unicode's default ignorables: file systems that fold names take no notice of them.
@@ -34,7 +37,7 @@ _UNSEEN = re.compile(
 
 
 def is_private(path: str) -> bool:
-    """Whether the file of this name holds keys: ``opencode.json(c)``, ``.env``, ``.npmrc``, …
+    """Whether the file of this name holds keys: ``opencode.json(c)``, ``.env``, ``.git/config``, …
 
     So does a name that some file system takes for one of these: in other letters that fold to the
     same, or with characters in it that are not seen.
@@ -65,7 +68,7 @@ def refuse_overwriting_private(place: SafePath) -> None:
     Raises:
         OpenWorkError: ``file_access_denied`` 403; as ``SafePath``.
     """
-    if place.stat() is not None or _CONFIGURATION.fullmatch(_plain(place.relative)):
+    if place.stat() is not None or _CONFIGURATION.fullmatch(_plain(place.name)):
         refuse_private(place.relative)
         refuse_private(place.followed().relative)
 
@@ -80,8 +83,9 @@ def refuse_holding_private(place: SafePath) -> None:
         OpenWorkError: ``file_access_denied`` 403, also for a folder that cannot be looked into;
             as ``SafePath``.
     """
-    refuse_private(place.name)
+    refuse_private(place.relative)
     above = place.parent.followed()
+    refuse_private("/".join((*above.parts, place.name)))
     with (
         descent.told_as_openwork_errors(place.relative),
         descent.open_folder(above.root.path, above.parts) as folder,
@@ -105,8 +109,12 @@ def refuse_holding_private(place: SafePath) -> None:
 
 
 def _plain(path: str) -> str:
-    """The last name of a path as a file system that folds names takes it."""
-    name = re.split(r"[/\\]", path.rstrip("/\\ .\0"))[-1]
+    """A path as a file system that folds names takes it, with ``/`` between them."""
+    parts = re.split(r"[/\\]+", path)
+    return "/".join(_plain_name(part.rstrip(" .\0") or part) for part in parts if part).rstrip("/.")
+
+
+def _plain_name(name: str) -> str:
     return (
         name if name.isascii() else unicodedata.normalize("NFKC", _UNSEEN.sub("", name).casefold())
     )

@@ -95,7 +95,7 @@ def read_text(root: WorkspaceRoot, path: str, *, private: bool = True) -> TextFi
     place = _markdown(root, path)
     refuse = None if private else refuse_private
     if refuse is not None:
-        refuse(place.name)
+        refuse(place.relative)
     found = place.read(max_bytes=MAX_TEXT_BYTES, refuse=refuse)
     try:
         content = found.data.decode()
