@@ -397,13 +397,13 @@ def test_an_export_imported_into_an_empty_folder_exports_as_the_same_again(
         root = WorkspaceRoot(folder)
         if name == "one" and comments:
             write(root, {"opencode.jsonc": "{\n  // hello\n}\n"})
-        run(root, bundle, Modes())
+        run(root, bundle, Modes(), trusted=True)
         if name == "one" and comments:
             assert "// hello" in (folder / "opencode.jsonc").read_text()
         bundle = read_bundle(root).bundle
         exports.append(bundle.to_json())
         assert read_bundle(root).problems == ()
-        again = plan_import(root, bundle, REPLACE)
+        again = plan_import(root, bundle, REPLACE, trusted=True)
         assert again.changes == []
     assert exports[0] == exports[1]
     assert find_secrets(exports[0]) == find_secrets(exports[1])

@@ -196,7 +196,7 @@ def plan(root: WorkspaceRoot, name: str, content: str, description: str | None) 
     # A date without quotes must be written anew: the engine takes it for a date, not for text.
     dates = {key: "" for key in document.dates() if key in fields}
     written = document.with_fields(dates).with_fields(fields)
-    body = _with_line_end(written.body.removeprefix("\r\n").removeprefix("\n"))
+    body = _with_line_end(written.body.lstrip("\r\n"))
     return PlannedDocument(
         path, frontmatter.encode(written.with_body(body).text), existing is not None
     )
