@@ -130,6 +130,16 @@ def test_refreshing_the_touched_paths_is_enough(before, after):
             assert everything(index) == walk(root)
 
 
+def test_a_file_written_through_a_link_is_found_where_it_lies(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    index = CatalogIndex(WorkspaceRoot(tmp_path))
+    index.validate()
+    (tmp_path / "link/new").touch()
+    index.refresh(["link/new"])
+    assert everything(index) == ["real", "real/new"]
+
+
 @given(operations, paths, paths, st.booleans())
 @quick
 def test_a_selection_is_what_the_prefix_holds_behind_after(changes, prefix, after, folders):

@@ -24,6 +24,7 @@ import time
 from bisect import bisect_left, bisect_right, insort
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from openwork.workspace import descent
@@ -100,10 +101,14 @@ class CatalogIndex:
             self._list_anew(self._changed(prefix) if self._stamps else [""])
 
     def refresh(self, paths: Iterable[str]) -> None:
-        """Look at ``paths`` anew: they came, went or changed. Errors as ``validate``."""
+        """Look at ``paths`` anew: they came, went or changed, also where a link on their way leads.
+
+        Errors as ``validate``.
+        """
         with self._lock, self._all_or_nothing():
             if self._stamps:
-                folders = {folder for path in paths for folder in self._around(path)}
+                named = {each for path in paths for each in (path, self._real(path))}
+                folders = {folder for path in named for folder in self._around(path)}
                 self._list_anew(sorted(folders))
 
     def clear(self) -> None:
@@ -167,6 +172,13 @@ class CatalogIndex:
             return False
         stamp = self._stamps[folder]
         return stamp is not None and stamp == _stamp(found)
+
+    def _real(self, path: str) -> str:
+        """Where ``path`` lies when links above it are followed; itself when that is outside."""
+        above, _, name = path.rpartition("/")
+        root = self._root.path
+        real = Path(os.path.realpath(root / above)) / name
+        return real.relative_to(root).as_posix() if real.is_relative_to(root) else path
 
     def _around(self, path: str) -> list[str]:
         """The folders to list when ``path`` changed: what it is itself, the nearest known above."""
