@@ -16,21 +16,23 @@ from openwork.server.scope import Scope
 TEXTS = st.text(max_size=30) | st.sampled_from(
     ['"', "\\", '", "hash": "', '"}', "\n", "é", '{"id": "']
 )
+ACTORS = st.builds(
+    Actor,
+    kind=st.just("remote"),
+    token_hash=st.just("hash"),
+    scope=st.sampled_from(Scope),
+    client_id=st.none() | TEXTS,
+)
 RECORDS = st.builds(
     AuditRecord,
     workspace_id=st.just("ws_a"),
-    actor=st.builds(
-        Actor,
-        kind=st.just("remote"),
-        token_hash=st.just("hash"),
-        scope=st.sampled_from(Scope),
-        client_id=st.none() | TEXTS,
-    ),
+    actor=ACTORS,
     action=st.sampled_from(["config.patch", "skills.upsert"]),
     target=TEXTS,
     summary=TEXTS,
     outcome=st.sampled_from(["done", "denied"]),
     reason=st.sampled_from(["", "restart"]),
+    decided_by=st.none() | ACTORS,
 )
 PROPERTY = settings(
     max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -98,7 +100,10 @@ def test_any_edited_byte_shows(tmp_path_factory, steps, last, where, to):
 
 def entry_lines(folder, count=3):
     actor = Actor("host", "h", Scope.OWNER)
-    records = [AuditRecord("ws_a", actor, "a", "t", f"{n}") for n in range(count)]
+    records = [
+        AuditRecord("ws_a", actor, "a", "t", f"{n}", reason="r", decided_by=actor)
+        for n in range(count)
+    ]
     path, *_ = write(folder, [(each, None) for each in records])
     return path.read_bytes().splitlines(keepends=True)
 

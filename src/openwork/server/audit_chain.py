@@ -31,6 +31,7 @@ _PREVIOUS_KEY = b', "previous": "'
 _TEXT, _TEXT_BEGUN = re.compile(r'"(?:[^"\\]|\\.)*"'), re.compile(r'(?:"(?:[^"\\]|\\.)*\\?)?')
 _NUMBER, _NUMBER_BEGUN = re.compile(r"\d+"), re.compile(r"\d*")
 _HASH, _HASH_BEGUN = re.compile(r'"[0-9a-f]{64}"'), re.compile(r'(?:"[0-9a-f]{0,64})?')
+_NOTHING = re.compile("")
 # What stands before a value, the value, the value cut short, and whether it may be missing.
 _FIELDS = (
     ('{"id": ', _TEXT, _TEXT_BEGUN, False),
@@ -44,6 +45,11 @@ _FIELDS = (
     (', "summary": ', _TEXT, _TEXT_BEGUN, False),
     (', "timestamp": ', _NUMBER, _NUMBER_BEGUN, False),
     (', "outcome": ', _TEXT, _TEXT_BEGUN, False),
+    (', "decidedBy": {"type": ', _TEXT, _TEXT_BEGUN, True),
+    (', "clientId": ', _TEXT, _TEXT_BEGUN, True),
+    (', "tokenHash": ', _TEXT, _TEXT_BEGUN, True),
+    (', "scope": ', _TEXT, _TEXT_BEGUN, True),
+    ("}", _NOTHING, _NOTHING, True),
     (', "reason": ', _TEXT, _TEXT_BEGUN, True),
     (', "torn": ', _HASH, _HASH_BEGUN, True),
     (', "previous": ', _HASH, _HASH_BEGUN, False),
