@@ -25,7 +25,7 @@ def test_our_secrets_are_not_handed_down(tmp_path, isolated):
 def test_isolated_means_a_home_of_its_own_and_no_network(tmp_path):
     env = EngineHome(tmp_path, isolated=True).environment(OURS, password="p", run_id="r")
     for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME",
-                 "OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR"):  # fmt: skip
+                 "OPENCODE_CONFIG", "OPENCODE_CONFIG_DIR", "OPENCODE_MODELS_PATH"):  # fmt: skip
         assert env[name].startswith(str(tmp_path)), name
     assert env["OPENCODE_DISABLE_MODELS_FETCH"] == "1"
     assert env["npm_config_offline"] == "true"
@@ -33,7 +33,8 @@ def test_isolated_means_a_home_of_its_own_and_no_network(tmp_path):
         assert env[name] == "http://127.0.0.1:9"
     assert "127.0.0.1" in env["NO_PROXY"]
     shared = EngineHome(tmp_path).environment(OURS, password="p", run_id="r")
-    assert not {"npm_config_offline", "HTTPS_PROXY", "OPENCODE_DISABLE_MODELS_FETCH"} & set(shared)
+    offline = {"npm_config_offline", "HTTPS_PROXY", "OPENCODE_DISABLE_MODELS_FETCH"}
+    assert not (offline | {"OPENCODE_MODELS_PATH"}) & set(shared)
     assert shared["HOME"] == "/home/me"
     assert "XDG_CONFIG_HOME" not in shared
     assert shared["XDG_DATA_HOME"].startswith(str(tmp_path))
