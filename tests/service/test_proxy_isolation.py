@@ -110,6 +110,52 @@ async def test_another_folders_session_is_not_there(stack, tokens, other, scope)
         assert "FOREIGN" not in json.dumps(body), path
 
 
+@pytest.mark.parametrize("scope", ["owner", "collaborator"])
+async def test_a_change_of_a_part_stays_in_the_session_that_the_path_names(
+    stack, tokens, other, scope
+):
+    """The engine holds the ids in the body against those in the path, and these against nothing."""
+    engine, _ = other
+    foreign, own = (await engine.create_session("OTHER")).id, await new_session(stack)
+    there, here = {}, {}
+    async with stack.engine.client(str(stack.server.folder)) as own_engine:
+        for client, session, found in ((engine, foreign, there), (own_engine, own, here)):
+            url = f"{client.base_url}/session/{session}/message"
+            body = {"noReply": True, "parts": [{"type": "text", "text": "as it was"}]}
+            async with client.http.post(url, json=body) as response:
+                found.update((await response.json())["parts"][0])
+
+        async def texts(client, session, message):
+            (found,) = [each for each in await client.messages(session) if each.info.id == message]
+            return found.text
+
+        async def patch(body, **in_path):
+            ids = {**body, **in_path}
+            path = f"/session/{own}/message/{ids['messageID']}/part/{ids['id']}"
+            return await stack.server.call("PATCH", at(stack, path), token=tokens[scope], json=body)
+
+        mine = {**here, "text": "changed"}
+        for strange in (
+            {**mine, "messageID": there["messageID"], "id": there["id"]},
+            {**mine, "messageID": there["messageID"], "id": "prt_zzznew"},
+            {**mine, "id": there["id"]},
+            {**mine, "id": "prt_$"},
+        ):
+            status, answer = await patch(strange)
+            assert (status, answer["code"]) == (404, "part_not_found"), strange
+        ids = {"messageID": here["messageID"], "id": here["id"]}
+        for strange in ({**there, "text": "changed"}, {**mine, "sessionID": foreign}):
+            assert (await patch(strange, **ids))[0] == 400, strange
+        assert await texts(own_engine, own, here["messageID"]) == "as it was"
+        assert await texts(engine, foreign, there["messageID"]) == "as it was"
+        path = f"/session/{own}/message/{there['messageID']}"
+        for gone in (path, f"{path}/part/{there['id']}"):
+            await stack.server.call("DELETE", at(stack, gone), token=tokens[scope])
+        assert await texts(engine, foreign, there["messageID"]) == "as it was"
+        assert (await patch(mine))[0] == 200
+        assert await texts(own_engine, own, here["messageID"]) == "changed"
+
+
 async def test_nobody_prompts_or_changes_another_folders_session(stack, tokens, other):
     engine, foreign = other
     prompt = {"parts": [{"type": "text", "text": "net 30"}]}

@@ -21,6 +21,7 @@ MOST_KNOWN_SESSIONS = 4096
 _OK = 200
 _NOT_FOUND = 404
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_PART = re.compile(r"/session/[^/]+/message/([^/]+)/part/([^/]+)", re.IGNORECASE)
 
 
 class EngineRefusalError(Exception):
@@ -54,8 +55,9 @@ class SessionFolders:
         """Refuse a call for a session that is not the workspace's, or not the caller's to prompt.
 
         Raises:
-            OpenWorkError: ``session_not_found`` 404; ``forbidden`` for a prompt below owner in a
-                session whose permissions are lifted; ``opencode_unreachable``.
+            OpenWorkError: ``session_not_found`` 404; ``part_not_found`` 404 for a change of a part
+                that is not the session's; ``forbidden`` for a prompt below owner in a session
+                whose permissions are lifted; ``opencode_unreachable``.
             EngineRefusalError: The engine does not tell.
         """
         session = call.session
@@ -83,6 +85,8 @@ class SessionFolders:
                 hint="Start a new session.",
                 status=403,
             )
+        if call.rule.inspect == "part":
+            await _require_own_part(pool, call, session)
 
     def _remember(self, key: tuple[str, str], folder: str) -> None:
         self._known[key] = folder
@@ -92,17 +96,53 @@ class SessionFolders:
 
 
 async def _info(pool: UpstreamPool, call: EngineCall, session: str) -> dict[str, object]:
-    if not _ID.fullmatch(session):
-        raise _not_found(session)
-    status, headers, body = await ask(pool, call, f"/session/{session}".encode())
+    return await _object(pool, call, f"/session/{session}", (session,), _not_found(session))
+
+
+async def _require_own_part(pool: UpstreamPool, call: EngineCall, session: str) -> None:
+    """Refuse a change of a part that is not in the session's own message.
+
+    OpenCode 1.18.33 holds the body's ids against the path's, but not the path's against each other:
+    under a session of one's own it writes into a message of any session, or over any part. What is
+    to be deleted it looks for in the session alone.
+
+    Raises:
+        OpenWorkError: ``part_not_found`` 404; ``opencode_unreachable``.
+        EngineRefusalError: The engine does not tell.
+    """
+    found = _PART.fullmatch(call.path)
+    if found is None or call.method == b"DELETE":
+        return
+    message, part = found.groups()
+    missing = OpenWorkError(
+        "part_not_found",
+        f"There is no part {part[:128]} in the message {message[:128]} of this session.",
+        status=404,
+    )
+    path = f"/session/{session}/message/{message}"
+    answer = await _object(pool, call, path, (session, message, part), missing)
+    parts = answer.get("parts")
+    listed = cast("list[object]", parts) if isinstance(parts, list) else []
+    known = [cast("dict[str, object]", each) for each in listed if isinstance(each, dict)]
+    if part not in (each.get("id") for each in known):
+        raise missing
+
+
+async def _object(
+    pool: UpstreamPool, call: EngineCall, path: str, ids: tuple[str, ...], missing: OpenWorkError
+) -> dict[str, object]:
+    """What ``GET path`` answers; ``missing`` is raised when an id is none or is not there."""
+    if not all(map(_ID.fullmatch, ids)):
+        raise missing
+    status, headers, body = await ask(pool, call, path.encode())
     if status == _NOT_FOUND:
-        raise _not_found(session)
+        raise missing
     if status != _OK:
         raise EngineRefusalError(status, headers, body)
     try:
         value: object = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise unreachable("it does not say where the session is") from error
+        raise unreachable("it does not say where that is") from error
     return cast("dict[str, object]", value) if isinstance(value, dict) else {}
 
 
