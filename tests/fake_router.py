@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,9 @@ from aiohttp import web
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+    from pathlib import Path
+
+TOKENS = {"telegram": ("token",), "slack": ("botToken", "appToken")}
 
 
 @dataclass
@@ -21,6 +25,10 @@ class FakeRouter:
         requests: Method, path and body of each request; headers apart.
         headers: Of each request.
         refuse: A status and text to answer every change with, or None.
+        dies: Whether it ends the connection of a change without an answer.
+        starting: Whether a bot takes longer to start than an answer waits.
+        stale: The configuration file, and its content that this router writes over it at each
+            change: what it had read at its start.
     """
 
     port: int = 0
@@ -31,6 +39,9 @@ class FakeRouter:
     )
     bindings: list[dict[str, Any]] = field(default_factory=list)
     refuse: tuple[int, str] | None = None
+    dies: bool = False
+    starting: bool = False
+    stale: tuple[Path, dict[str, Any]] | None = None
 
     @property
     def last(self) -> tuple[str, str, Any]:
@@ -43,6 +54,10 @@ class FakeRouter:
         body: Any = await request.json() if raw else None
         self.requests.append((request.method, str(request.rel_url), body))
         self.headers.append({key.lower(): value for key, value in request.headers.items()})
+        if self.dies and request.method != "GET":
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
         if self.refuse is not None and request.method != "GET":
             status, text = self.refuse
             return web.json_response({"ok": False, "error": text}, status=status)
@@ -72,24 +87,33 @@ class FakeRouter:
         if method == "DELETE":
             gone = kept.pop(parts[2], None)
             said = {"id": parts[2], "deleted": gone is not None}
+            self._write_stale()
             return web.json_response({"ok": True, channel: said})
+        if not all(body.get(name) for name in TOKENS[channel]):
+            return web.json_response({"ok": False, "error": "Missing token"}, status=400)
+        self._write_stale()
         shown = {key: body[key] for key in ("id", "enabled", "access") if key in body}
         kept[body["id"]] = {**kept.get(body["id"], {}), **shown}
         # A careless router that repeats what it was given.
         return web.json_response(
-            {"ok": True, channel: {**body, **kept[body["id"]], "applied": True}}
+            {"ok": True, channel: {**body, **kept[body["id"]], "applied": not self.starting}}
         )
+
+    def _write_stale(self) -> None:
+        if self.stale is not None:
+            path, content = self.stale
+            path.write_text(json.dumps(content))
 
 
 @asynccontextmanager
-async def fake_router() -> AsyncGenerator[FakeRouter]:
-    """One on a free port; ended with the block."""
+async def fake_router(port: int = 0) -> AsyncGenerator[FakeRouter]:
+    """One on ``port``, 0 for a free one; ended with the block."""
     router = FakeRouter()
     application = web.Application()
     application.router.add_route("*", "/{tail:.*}", router.answer)
     runner = web.AppRunner(application)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
     router.port = runner.addresses[0][1]
     try:
         yield router

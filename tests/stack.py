@@ -121,6 +121,7 @@ async def running_server(
         "OPENWORK_SERVER_CONFIG": str(state / "server.json"),
         "OPENWORK_TOKEN_STORE": str(state / "tokens.json"),
         "OPENWORK_DATA_DIR": str(state),
+        "OPENCODE_ROUTER_CONFIG_PATH": str(state / "opencode-router.json"),
         "OPENWORK_APPROVAL_MODE": "auto",
         "OPENWORK_FAILED_AUTH_PER_MINUTE": "0",
         "OPENWORK_WORKSPACES": json.dumps([str(folder)]),

@@ -34,12 +34,21 @@ async def server(tmp_path_factory, router):
         yield server
 
 
+@pytest.fixture(scope="module")
+def config(server):
+    """The router's configuration file."""
+    return server.folder.parent / "state" / "opencode-router.json"
+
+
 @pytest.fixture(autouse=True)
-def forget(router):
+def forget(router, config):
+    config.unlink(missing_ok=True)
     router.requests.clear()
     router.headers.clear()
     router.bindings.clear()
     router.refuse = None
+    router.dies = router.starting = False
+    router.stale = None
     for each in router.identities.values():
         each.clear()
 
@@ -51,6 +60,12 @@ def ask(server, method, path, **options):
         token=CLIENT_TOKEN,
         **options,
     )
+
+
+def stored(config, channel="telegram"):
+    """The identities of a channel in the file."""
+    channels = json.loads(config.read_text())["channels"]
+    return channels[channel]["bots" if channel == "telegram" else "apps"]
 
 
 async def newest(server):
@@ -181,7 +196,7 @@ async def test_the_older_forms_answer_in_their_shapes(server, router):
         200,
         {"ok": True, "persisted": True, "applied": True, "enabled": False},
     )
-    assert "token" not in router.last[2]
+    assert router.last[2]["token"] == TELEGRAM  # a router takes no identity without one
     status, body = await ask(
         server, "POST", "/telegram-enabled", json={"enabled": True, "clearToken": True}
     )
@@ -192,6 +207,7 @@ async def test_the_older_forms_answer_in_their_shapes(server, router):
         ("/telegram-token", {"token": "  "}),
         ("/slack-tokens", {"botToken": SLACK_BOT}),
         ("/identities/slack", {}),
+        ("/telegram-enabled", {"enabled": True}),  # there is none any more
     ):
         status, answer = await ask(server, "POST", path, json=body)
         assert (status, answer["code"]) == (400, "token_required"), path
@@ -267,29 +283,167 @@ async def test_health_is_the_routers_own_account(server):
     assert (status, body["opencode"]) == (200, {"healthy": False})
 
 
-async def test_a_refusal_is_told_without_the_token_and_nothing_is_kept_of_it(server, router):
-    for status_of_router, status in ((400, 400), (401, 502), (500, 502)):
+async def test_what_is_connected_is_kept_in_the_routers_file_beside_all_else(server, config):
+    other = {"id": "other", "token": "8:other", "note": "theirs"}
+    before = {
+        "version": 1,
+        "opencodeUrl": "http://127.0.0.1:4096",
+        "channels": {"telegram": {"enabled": False, "bots": [other]}, "sms": {"x": [1]}},
+    }
+    config.write_text(json.dumps(before))
+    config.chmod(0o644)
+    private = {"token": TELEGRAM, "access": "private", "pairingCode": "ABCD1234"}
+    status, body = await ask(server, "POST", "/identities/telegram", json=private)
+    assert (status, body["persisted"], body["applied"]) == (200, True, True)
+    mine = {
+        "id": server.workspace,
+        "directory": str(server.folder),
+        "token": TELEGRAM,
+        "enabled": True,
+        "access": "private",
+        "pairingCodeHash": hashlib.sha256(b"ABCD1234").hexdigest(),
+    }
+    telegram = {"enabled": True, "bots": [other, mine]}
+    assert json.loads(config.read_text()) == {
+        **before,
+        "channels": {"telegram": telegram, "sms": {"x": [1]}},
+    }
+    assert config.stat().st_mode & 0o777 == 0o600
+    await ask(server, "POST", "/telegram-enabled", json={"enabled": False})
+    assert stored(config) == [other, {**mine, "enabled": False}]
+    await ask(server, "POST", "/telegram-token", json={"token": "9:fresh"})
+    assert stored(config) == [other, {**mine, "enabled": False, "token": "9:fresh"}]
+    await ask(server, "POST", "/identities/telegram", json={"token": TELEGRAM})
+    public = {key: mine[key] for key in mine if key != "pairingCodeHash"}
+    assert stored(config) == [other, {**public, "access": "public"}]
+    await ask(server, "DELETE", f"/identities/telegram/{server.workspace}")
+    assert stored(config) == [other]
+    assert [each.name for each in config.parent.glob(".opencode-router*")] == [
+        ".opencode-router.json.lock"
+    ]
+
+
+async def test_a_refusal_is_told_with_its_status_and_without_the_token(server, router, config):
+    for status_of_router in (400, 401, 500):
         router.refuse = (status_of_router, f"bad token {TELEGRAM}")
-        answer_status, body = await ask(
-            server, "POST", "/identities/telegram", json={"token": TELEGRAM}
-        )
-        assert (answer_status, body["code"]) == (status, "opencodeRouter_request_failed")
+        status, body = await ask(server, "POST", "/identities/telegram", json={"token": TELEGRAM})
+        assert (status, body["persisted"], body["applied"]) == (200, True, False)
+        assert body["applyStatus"] == status_of_router
+        assert "bad token ***" in body["applyError"]
         assert TELEGRAM not in json.dumps(body)
-        assert (await newest(server))["outcome"] == "failed"
+        entry = await newest(server)
+        assert (entry["outcome"], entry["summary"]) == (
+            "done",
+            "Connect Telegram (kept; the running router has not taken it)",
+        )
+    assert [each["token"] for each in stored(config)] == [TELEGRAM]
+    # The router does not list it, but it is connected from its next start.
+    _, body = await ask(server, "GET", "/identities/telegram")
+    assert body["items"] == [
+        {
+            "id": server.workspace,
+            "enabled": True,
+            "running": False,
+            "access": "public",
+            "pairingRequired": False,
+        }
+    ]
 
 
-async def test_tokens_are_in_no_answer_log_or_file(server, router):
+async def test_a_bot_that_is_still_starting_is_neither_applied_nor_failed(server, router):
+    router.starting = True
+    _, body = await ask(server, "POST", "/identities/telegram", json={"token": TELEGRAM})
+    assert (body["persisted"], body["applied"]) == (True, False)
+    assert "applyError" not in body
+    assert (await newest(server))["summary"] == "Connect Telegram"
+
+
+async def test_a_router_that_writes_what_it_read_long_ago_takes_nothing_back(
+    server, router, config
+):
+    old = {"version": 1, "channels": {"telegram": {"bots": []}, "slack": {"apps": []}}}
+    router.stale = (config, old)
+    await ask(server, "POST", "/identities/telegram", json={"token": TELEGRAM})
+    assert [each["token"] for each in stored(config)] == [TELEGRAM]
+    router.stale = (config, json.loads(config.read_text()))
+    await ask(server, "DELETE", f"/identities/telegram/{server.workspace}")
+    assert stored(config) == []
+
+
+async def test_a_router_that_ends_between_the_file_and_the_word_has_it_in_the_file(
+    server, router, config
+):
+    router.dies = True
+    tokens = {"botToken": SLACK_BOT, "appToken": SLACK_APP}
+    status, body = await ask(server, "POST", "/identities/slack", json=tokens)
+    assert (status, body["persisted"], body["applied"]) == (200, True, False)
+    assert "used when the router starts" in body["applyError"]
+    assert body["slack"] == {"id": server.workspace, "enabled": True}
+    assert [each["botToken"] for each in stored(config, "slack")] == [SLACK_BOT]
+    status, body = await ask(server, "DELETE", f"/identities/slack/{server.workspace}")
+    assert (status, body["applied"], body["slack"]["deleted"]) == (200, False, True)
+    assert stored(config, "slack") == []
+
+
+async def test_a_damaged_file_is_told_and_left_alone(server, router, config):
+    for damaged in (
+        "{not json",
+        "[]",
+        '{"channels": []}',
+        '{"channels": {"telegram": 1}}',
+        '{"channels": {"telegram": {"bots": [1]}}}',
+    ):
+        config.write_text(damaged)
+        for method, path, body in (
+            ("POST", "/identities/telegram", {"token": TELEGRAM}),
+            ("DELETE", f"/identities/telegram/{server.workspace}", None),
+        ):
+            status, answer = await ask(server, method, path, json=body)
+            assert (status, answer["code"]) == (422, "invalid_json"), damaged
+            assert TELEGRAM not in json.dumps(answer)
+        assert config.read_text() == damaged
+    assert [each for each in router.requests if each[0] != "GET"] == []
+
+
+async def test_a_token_that_is_none_is_refused(server, config):
+    for token in ("a b", "a\0b", "a\nb", "\ud800", "ключ"):
+        status, body = await ask(server, "POST", "/identities/telegram", json={"token": token})
+        assert (status, body["code"]) == (400, "invalid_payload"), token
+    assert not config.exists()
+
+
+async def test_a_channel_is_one_of_two(server):
+    for method, path in (
+        ("GET", "/identities/sms"),
+        ("POST", "/identities/sms"),
+        ("DELETE", "/identities/sms/x"),
+    ):
+        status, body = await ask(server, method, path, json={} if method == "POST" else None)
+        assert (status, body["code"]) == (400, "invalid_channel"), path
+
+
+async def test_tokens_are_in_no_answer_log_or_file_but_the_routers(server, router, config):
+    tokens = {"botToken": SLACK_BOT, "appToken": SLACK_APP}
     answers = [
         await ask(server, "POST", "/identities/telegram", json={"token": TELEGRAM}),
-        await ask(
-            server, "POST", "/identities/slack", json={"botToken": SLACK_BOT, "appToken": SLACK_APP}
-        ),
+        await ask(server, "POST", "/identities/slack", json=tokens),
         await ask(server, "GET", "/identities/slack"),
         await ask(server, "POST", "/identities/telegram", json={"token": [TELEGRAM]}),
         await ask(server, "POST", "/identities/telegram", json={"token": TELEGRAM + "x" * 600}),
     ]
-    kept = "".join(each.read_text() for each in server.folder.parent.rglob("*") if each.is_file())
-    everything = json.dumps(answers) + "\n".join(server.lines) + kept
+    router.refuse = (400, f"bad {TELEGRAM} {SLACK_BOT} {SLACK_APP}")
+    answers += [
+        await ask(server, "POST", "/telegram-enabled", json={"enabled": False}),
+        await ask(server, "DELETE", f"/identities/slack/{server.workspace}"),
+        await ask(server, "GET", "/telegram"),
+        await ask(server, "DELETE", f"/identities/telegram/{server.workspace}"),
+    ]
+    router.refuse = None
+    files = [each for each in server.folder.parent.rglob("*") if each.is_file() and each != config]
+    everything = "\n".join(
+        [json.dumps(answers), *server.lines, *(each.read_text() for each in files)]
+    )
+    assert "Connect Telegram" in everything
     for secret in (TELEGRAM, SLACK_BOT, SLACK_APP, HOST_TOKEN):
         assert secret not in everything
 
@@ -343,6 +497,44 @@ async def test_a_router_that_does_not_answer_is_told_with_its_address(tmp_path):
             assert body["details"]["targetUrl"] == f"http://127.0.0.1:{port}/health"
             assert body["details"]["baseUrl"] == f"http://127.0.0.1:{port}"
             assert body["details"]["error"]
-        status, body = await ask(server, "POST", "/identities/telegram", json={"token": TELEGRAM})
-        assert status == 503
+        for path, sent in (
+            ("/bindings", {"channel": "telegram", "peerId": "1"}),
+            ("/send", {"channel": "telegram", "text": "x"}),
+        ):
+            status, body = await ask(server, "POST", path, json=sent)
+            assert (status, body["code"]) == (503, "opencodeRouter_unreachable"), path
+
+
+async def test_what_changes_while_the_router_is_down_is_there_when_it_starts(tmp_path):
+    (tmp_path / "w").mkdir()
+    (tmp_path / "s").mkdir()
+    port = free_port()
+    env = {"OPENCODE_ROUTER_HEALTH_PORT": str(port)}
+    path = "/identities/telegram"
+    async with running_server(tmp_path / "w", tmp_path / "s", env=env) as server:
+        item = {"id": server.workspace, "access": "public", "pairingRequired": False}
+        assert await ask(server, "GET", path) == (200, {"ok": True, "items": []})
+        status, body = await ask(server, "POST", path, json={"token": TELEGRAM})
+        assert (status, body["persisted"], body["applied"]) == (200, True, False)
+        assert "does not answer" in body["applyError"]
+        assert "applyStatus" not in body
         assert TELEGRAM not in json.dumps(body)
+        assert body["telegram"] == {**item, "enabled": True}
+        _, body = await ask(server, "GET", path)
+        assert body["items"] == [{**item, "enabled": True, "running": False}]
+        status, body = await ask(server, "POST", "/telegram-enabled", json={"enabled": False})
+        assert (status, body["persisted"], body["applied"]) == (200, True, False)
+        assert body["enabled"] is False
+        _, body = await ask(server, "GET", "/telegram")
+        assert body == {"ok": True, "configured": True, "enabled": False, "bot": None}
+        async with fake_router(port) as router:
+            status, body = await ask(server, "POST", "/telegram-enabled", json={"enabled": True})
+            assert (status, body["applied"], body["enabled"]) == (200, True, True)
+            assert router.last[2]["token"] == TELEGRAM
+            assert (await ask(server, "GET", path))[1]["items"][0]["running"] is True
+        status, body = await ask(
+            server, "POST", "/telegram-enabled", json={"enabled": False, "clearToken": True}
+        )
+        assert (status, body["persisted"], body["applied"]) == (200, True, False)
+        assert (await ask(server, "GET", path))[1]["items"] == []
+        assert stored(tmp_path / "s" / "opencode-router.json") == []

@@ -18,3 +18,8 @@ def default_server_data_dir() -> Path:
 def default_server_config() -> Path:
     """The server's settings file: ``~/.config/openwork/server.json``."""
     return Path.home() / ".config" / "openwork" / "server.json"
+
+
+def default_router_data_dir() -> Path:
+    """The messaging router's data: ``~/.openwork/opencode-router``."""
+    return Path.home() / ".openwork" / "opencode-router"

@@ -10,15 +10,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from openwork.common.errors import OpenWorkError
-from openwork.common.files import PRIVATE_FILE_MODE, read_json_object, replace_file
+from openwork.server.settings_json import damaged_settings, read_settings, write_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from openwork.common.errors import OpenWorkError
     from openwork.server.registry import Workspace
 
 Entry = dict[str, Any]
+_PREFIX = "server_config"
 
 
 class ConfigStore:
@@ -92,29 +93,11 @@ class ConfigStore:
         edit(file)
         if json.dumps(file) == before:
             return True
-        text = json.dumps(file, indent=2, ensure_ascii=False) + "\n"
-        try:
-            # A link to the real file, as dotfile managers make them, stays a link.
-            replace_file(Path(os.path.realpath(self._path)), text.encode(), mode=PRIVATE_FILE_MODE)
-        except (OSError, UnicodeEncodeError) as error:
-            raise OpenWorkError(
-                "server_config_write_failed",
-                f"{self._path} cannot be written: {error}",
-                hint="Check its folder's owner, permissions and free space. Nothing was changed.",
-            ) from error
+        write_settings(self._path, file, _PREFIX)
         return True
 
     def _read(self) -> dict[str, Any] | None:
-        try:
-            return read_json_object(self._path)
-        except OpenWorkError as error:
-            damaged = error.code == "file_damaged"
-            raise OpenWorkError(
-                "invalid_json" if damaged else "server_config_read_failed",
-                error.message,
-                hint=error.hint,
-                status=422 if damaged else 500,
-            ) from error
+        return read_settings(self._path, _PREFIX)
 
     def _entries(self, file: dict[str, Any]) -> list[Entry]:
         entries: object = file.get("workspaces", [])
@@ -143,9 +126,4 @@ class ConfigStore:
             return False
 
     def _wrong(self, reason: str) -> OpenWorkError:
-        return OpenWorkError(
-            "invalid_json",
-            f"{self._path} is damaged: {reason}.",
-            hint="Repair the file. Nothing was changed.",
-            status=422,
-        )
+        return damaged_settings(self._path, reason)

@@ -1,8 +1,7 @@
 """The messaging router (opencode-router): where it is, and what a workspace may ask of it.
 
-The router keeps its own configuration; nothing is written here. It has no authentication and
-listens on this machine only, so what a client may do is decided before it is asked. A workspace
-has one identity a channel, named by the workspace's id.
+It has no authentication and listens on this machine only, so what a client may do is decided before
+it is asked. A workspace has one identity a channel, named by the workspace's id.
 """
 
 from __future__ import annotations
@@ -29,6 +28,7 @@ HEALTH_TIMEOUT_S = 2.0
 APPLY_TIMEOUT_S = 3.0
 SEND_TIMEOUT_S = 5.0
 CHANNELS = ("telegram", "slack")
+UNREACHABLE = "opencodeRouter_unreachable"
 LONGEST_IDENTITY = 48
 RESERVED_IDENTITY = "env"
 # No letters or digits that look alike.
@@ -82,7 +82,7 @@ class RouterLink:
             )
         except UnreachableError as error:
             raise OpenWorkError(
-                "opencodeRouter_unreachable",
+                UNREACHABLE,
                 f"The messaging router does not answer: {error}.",
                 hint="Start it, or correct OPENCODE_ROUTER_HEALTH_PORT.",
                 status=503,
@@ -93,6 +93,23 @@ class RouterLink:
                     "error": str(error),
                 },
             ) from error
+
+    async def health(self) -> Fields:
+        """The router's own account; 503 from it when its engine is unwell is an account too.
+
+        Raises:
+            OpenWorkError: ``opencodeRouter_unreachable`` 503; ``opencodeRouter_invalid_health`` 502
+                when what answers there is something else.
+        """
+        fields = (await self.send("GET", "/health", timeout_s=HEALTH_TIMEOUT_S)).fields()
+        if not isinstance(fields.get("ok"), bool):
+            raise OpenWorkError(
+                "opencodeRouter_invalid_health",
+                f"What answers at {self.base_url} is no messaging router.",
+                hint="Correct OPENCODE_ROUTER_HEALTH_PORT.",
+                status=502,
+            )
+        return fields
 
     async def ask(
         self,
@@ -139,6 +156,19 @@ def router_of(port: int) -> RouterLink:
     return RouterLink(port)
 
 
+def channel_of(word: str) -> str:
+    """``word`` when it is a channel.
+
+    Raises:
+        OpenWorkError: ``invalid_channel`` 400.
+    """
+    if word not in CHANNELS:
+        raise OpenWorkError(
+            "invalid_channel", f"channel must be {' or '.join(CHANNELS)}.", status=400
+        )
+    return word
+
+
 def identity_of(workspace_id: str, given: str | None = None) -> str:
     """The workspace's identity in the router.
 
@@ -150,10 +180,10 @@ def identity_of(workspace_id: str, given: str | None = None) -> str:
         OpenWorkError: ``invalid_identity`` 400 for the reserved name; ``identity_mismatch`` 400
             with ``details {expected, received}`` for another workspace's.
     """
-    expected = _identity_name(workspace_id)
+    expected = identity_name(workspace_id)
     if given is None or not given.strip():
         return expected
-    received = _identity_name(given)
+    received = identity_name(given)
     if received == RESERVED_IDENTITY:
         raise OpenWorkError("invalid_identity", "The identity env is reserved.", status=400)
     if received != expected:
@@ -207,6 +237,7 @@ def _texts(body: Mapping[str, JsonValue] | None) -> list[str]:
     return [each for each in found if isinstance(each, str) and each]
 
 
-def _identity_name(text: str) -> str:
+def identity_name(text: str) -> str:
+    """``text`` as the router names an identity."""
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", text.strip()).strip("-")
     return name[:LONGEST_IDENTITY] or "default"

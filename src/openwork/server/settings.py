@@ -9,7 +9,11 @@ from openwork.common import settings as s
 from openwork.common.errors import OpenWorkError
 from openwork.common.files import read_json_object
 from openwork.common.ids import new_access_token
-from openwork.common.paths import default_server_config, default_server_data_dir
+from openwork.common.paths import (
+    default_router_data_dir,
+    default_server_config,
+    default_server_data_dir,
+)
 from openwork.common.shared_settings import (
     APPROVAL,
     APPROVAL_TIMEOUT,
@@ -40,6 +44,8 @@ from openwork.server.settings_table import (
     OTLP_ENDPOINT,
     OUTBOX_ENABLED,
     PORT,
+    ROUTER_CONFIG,
+    ROUTER_DATA_DIR,
     ROUTER_PORT,
     TABLE,
     TOKEN,
@@ -93,6 +99,7 @@ class ServerSettings:
     control_base_url: str
     control_token: str
     router_port: int
+    router_config: Path
     inbox_enabled: bool
     inbox_max_bytes: int
     hub_api_url: str
@@ -164,6 +171,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
         control_base_url=resolved.get(CONTROL_BASE_URL),
         control_token=resolved.get(CONTROL_TOKEN),
         router_port=resolved.get(ROUTER_PORT),
+        router_config=_router_config(resolved),
         inbox_enabled=resolved.get(INBOX_ENABLED),
         inbox_max_bytes=resolved.get(INBOX_MAX_BYTES),
         hub_api_url=resolved.get(HUB_API_URL),
@@ -171,6 +179,14 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
         outbox_enabled=resolved.get(OUTBOX_ENABLED),
         resolved=resolved,
     )
+
+
+def _router_config(resolved: Resolved) -> Path:
+    """Where the router reads its identities from, settled as it does."""
+    if resolved.get(ROUTER_CONFIG):
+        return absolute(resolved.get(ROUTER_CONFIG))
+    folder = resolved.get(ROUTER_DATA_DIR) or str(default_router_data_dir())
+    return absolute(folder) / "opencode-router.json"
 
 
 def _secret(resolved: Resolved, setting: Setting[str]) -> tuple[str, Source]:

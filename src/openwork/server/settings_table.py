@@ -230,6 +230,20 @@ ROUTER_PORT: Setting[int] = s.Setting(
     "Control port of the messaging router on this machine; 0: there is none.",
     env=("OPENCODE_ROUTER_HEALTH_PORT",),
 )
+ROUTER_DATA_DIR: Setting[str] = s.Setting(
+    "opencode_router_data_dir",
+    s.text,
+    "",
+    "The messaging router's data folder, as the router itself is told.",
+    env=("OPENCODE_ROUTER_DATA_DIR",),
+)
+ROUTER_CONFIG: Setting[str] = s.Setting(
+    "opencode_router_config_path",
+    s.text,
+    "",
+    "The messaging router's configuration file (default: opencode-router.json in its data folder).",
+    env=("OPENCODE_ROUTER_CONFIG_PATH",),
+)
 
 TABLE: tuple[Setting[Any], ...] = (
     CONFIG,
@@ -260,6 +274,8 @@ TABLE: tuple[Setting[Any], ...] = (
     CONTROL_BASE_URL,
     CONTROL_TOKEN,
     ROUTER_PORT,
+    ROUTER_DATA_DIR,
+    ROUTER_CONFIG,
     INBOX_ENABLED,
     INBOX_MAX_BYTES,
     HUB_API_URL,

@@ -9,19 +9,12 @@ from pydantic import Field
 from openwork.server.wire import WireModel
 
 LONGEST_TEXT = 500
-# The router takes a text that starts so for the path of a file to send.
-FILE_MARK = "FILE:"
 
 
-class TelegramToken(WireModel):
-    """``POST …/telegram-token``."""
+class Tokens(WireModel):
+    """``POST …/telegram-token`` takes ``token``, ``POST …/slack-tokens`` the other two."""
 
     token: str = Field(default="", max_length=LONGEST_TEXT)
-
-
-class SlackTokens(WireModel):
-    """``POST …/slack-tokens``."""
-
     bot_token: str = Field(default="", max_length=LONGEST_TEXT)
     app_token: str = Field(default="", max_length=LONGEST_TEXT)
 
@@ -33,20 +26,16 @@ class TelegramSwitch(WireModel):
     clear_token: bool = False
 
 
-class TelegramIdentity(TelegramToken):
-    """``POST …/identities/telegram``: ``private`` bots talk only to who gives the pairing code."""
+class Identity(Tokens):
+    """``POST …/identities/CHANNEL``: ``private`` bots talk only to who gives the pairing code.
+
+    Access and pairing are Telegram's: a Slack app is for who is in its Slack workspace.
+    """
 
     id: str | None = Field(default=None, max_length=LONGEST_TEXT)
     enabled: bool = True
     access: Literal["public", "private"] = "public"
     pairing_code: str | None = Field(default=None, max_length=LONGEST_TEXT)
-
-
-class SlackIdentity(SlackTokens):
-    """``POST …/identities/slack``."""
-
-    id: str | None = Field(default=None, max_length=LONGEST_TEXT)
-    enabled: bool = True
 
 
 class Binding(WireModel):
