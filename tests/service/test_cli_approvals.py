@@ -87,6 +87,8 @@ async def test_what_comes_and_how_it_ends_is_shown_until_ctrl_c(server):
         assert await follower.line() == "  Change configuration: model"
         while "opencode.json" not in await follower.line():
             pass
+        how = f"  Answer: openwork approvals reply {request_id} --allow   (or --deny)"
+        assert await follower.line() == how
         await answer(server, request_id, "deny")
         assert (await change)[0] == 403
         told_id, _, outcome = (await follower.line()).split("  ")

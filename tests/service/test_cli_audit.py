@@ -38,6 +38,14 @@ async def audit(server, *arguments):
     return process.returncode, output.decode(), errors.decode()
 
 
+async def test_a_log_without_an_entry_is_not_blamed_on_a_filter(tmp_path):
+    folder, state = tmp_path / "workspace", tmp_path / "state"
+    folder.mkdir()
+    state.mkdir()
+    async with running_server(folder, state) as server:
+        assert (await audit(server, "list"))[1] == "No changes yet.\n"
+
+
 async def test_changes_are_listed_checked_and_exported(server, tmp_path):
     status, output, errors = await audit(server, "list", "--limit", "2", "--action", "config.*")
     assert status == 0, errors

@@ -246,6 +246,9 @@ async def test_a_permission_waits_for_a_person_and_the_log_says_so(shared):
     session = await automations.run()
     (line,) = await automations.logged("permission_needed")
     assert "edit summary.md" in line["message"]
+    env = {"OPENWORK_URL": shared.server.base, "OPENWORK_TOKEN": CLIENT_TOKEN}
+    how = "The last one waits: answer in the browser: openwork connect --owner\n"
+    assert (await openwork(env, "logs", "asks")).endswith(how)
     assert not (shared.server.folder / "summary.md").exists()
     async with automations.engine_client() as client:
         (asked,) = await client.permissions()
@@ -382,7 +385,10 @@ async def test_the_command_line_adds_lists_runs_shows_and_deletes(shared):
     assert "--replace" in await run("add", "Count it", COUNT, "--every", "2h", ok=False)
     replaced = await run("add", "Count it", COUNT, "--every", "2h", "--replace", "--json")
     assert json.loads(replaced)["schedule"] == {"kind": "interval", "seconds": 7200}
-    assert "Started count-it in session ses_" in await run("run", "count IT")
+    assert "No run has ended yet. What runs:" in await run("logs", "count-it")
+    told = await run("run", "count IT")
+    assert "Started count-it in session ses_" in told
+    assert "If it asks for permission, answer in the browser: openwork connect --owner" in told
     await automations.logged("done")
     assert "  done  " in await run("logs", "count-it")
     listed = await run("list")

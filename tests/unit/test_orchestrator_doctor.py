@@ -55,6 +55,7 @@ async def test_a_fresh_folder_is_fine_and_stays_as_it_was(tmp_path, workspace, f
     assert found.keys() == IDS
     assert {each.level for each in found.values()} <= {"ok", "warning"}
     assert found["engine"].level == "warning"
+    assert found["port"].detail == "127.0.0.1, any free one"
     assert "openwork start downloads it" in found["engine"].next_step
     assert list(workspace.iterdir()) == []
     assert list(tmp_path.iterdir()) == [workspace]

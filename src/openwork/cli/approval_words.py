@@ -34,6 +34,7 @@ def say_waiting(item: dict[str, Any]) -> None:
         say(f"    {line}")
     for path in item["paths"]:
         say(f"  {path}")
+    say(f"  Answer: openwork approvals reply {item['id']} --allow   (or --deny)")
 
 
 class NewsPrinter:

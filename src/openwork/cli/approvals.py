@@ -79,6 +79,7 @@ def list_approvals(
         return 0
     if not items:
         say("Nothing waits.")
+        say("What an agent asks permission for is answered in openwork run, or in the browser.")
     for item in items:
         say_waiting(item)
     return 0

@@ -76,7 +76,8 @@ def list_entries(limit: int, *, as_json: bool, **options: str | None) -> int:
         click.echo(f"{when:%Y-%m-%d %H:%M:%S}  {item['action']}  {who}{outcome}")
         click.echo(f"  {item['summary']}")
     if not found["items"]:
-        click.echo("No changes match.")
+        filtered = any(options[name] for name in ("action", "actor", "before"))
+        click.echo("No changes match." if filtered else "No changes yet.")
     if "nextBefore" in found:
         click.echo(f"More: --before {found['nextBefore']}")
     return 0

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from openwork.cli.automation_host import AutomationsHost
 
 RUN_TIMEOUT_S = 60.0
+HOW_TO_ANSWER = "answer in the browser: openwork connect --owner"
 
 
 def _host_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -141,6 +142,7 @@ def run_command(automation: str, **options: Any) -> int:  # noqa: ANN401
         return _print_json(done)
     click.echo(f"Started {done['automationId']} in session {done['sessionId']}.")
     click.echo(f"  Its end will be in: openwork automations logs {done['automationId']}")
+    click.echo(f"  If it asks for permission, {HOW_TO_ANSWER}")
     return 0
 
 
@@ -161,12 +163,14 @@ def logs_command(automation: str | None, last: int, **options: Any) -> int:  # n
     if where.as_json:
         return _print_json({"items": found})
     if not found:
-        click.echo("No run has ended yet.")
+        click.echo("No run has ended yet. What runs: openwork automations list")
     for entry in found:
         if automation is None:
             click.echo(f"{words.describe_moment(int(entry['updatedAt']))}  {entry['id']}")
         else:
             click.echo(words.describe_entry(entry))
+    if automation is not None and found and found[-1].get("outcome") == "permission_needed":
+        click.echo(f"The last one waits: {HOW_TO_ANSWER}")
     return 0
 
 

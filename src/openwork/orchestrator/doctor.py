@@ -275,7 +275,9 @@ def _port(settings: HostSettings) -> Finding:
             by = port_holder(port) or "another program"
             return Finding("port", "Port", "ok", f"{port} is taken by {by}; the next will be used")
         return Finding("port", "Port", "failed", error.message, error.hint)
-    return Finding("port", "Port", "ok", f"{host}:{port} is free")
+    return Finding(
+        "port", "Port", "ok", f"{host}:{port} is free" if port else f"{host}, any free one"
+    )
 
 
 def _running(run_dir: Path) -> Finding:
