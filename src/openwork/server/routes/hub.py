@@ -59,13 +59,14 @@ async def install_hub_skill(
         skill_install.plan, workspace.root, fetched, overwrite=body.overwrite
     )
     size = sum(len(data) for data, _ in fetched.files.values())
+    trigger = ReloadTrigger("skill", name, planned.action, str(planned.path))
     async with context.gate.change(
         actor,
         workspace,
         action="skills.install_hub",
         summary=f"Install the skill {name} of {source}: {len(fetched.files)} files, {size:,} bytes",
         paths=[planned.path.absolute],
-        reload=("skills", ReloadTrigger("skill", name, planned.action, str(planned.path))),
+        reload=("skills", trigger),
     ):
         await context.interrupted.undo(workspace)
         done = await asyncio.to_thread(
@@ -75,6 +76,7 @@ async def install_hub_skill(
             journal_of(context.settings.data_dir, workspace),
             overwrite=body.overwrite,
         )
+        trigger.action = done.action  # the folder may have come meanwhile
     return {
         "ok": True,
         "name": name,
