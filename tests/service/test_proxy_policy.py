@@ -29,6 +29,11 @@ async def stack(tmp_path_factory):
         (folder.parent / "outside.txt").write_text("OUTSIDE-CANARY")
         (folder / "out").symlink_to(folder.parent)
         (folder / "sub").mkdir()
+        # As package managers do: a link that leads deeper into the folder.
+        (folder / "modules" / ".store" / "a" / "foo").mkdir(parents=True)
+        (folder / "modules" / "foo").symlink_to(".store/a/foo")
+        (folder / ".env").write_text("KEY=PRIVATE-CANARY")
+        (folder / "shown.txt").symlink_to(".env")
         folder.with_name("workspace-sibling").mkdir()
         yield stack
 
@@ -213,6 +218,17 @@ async def test_files_are_read_in_the_folder_only(stack, tokens):
     assert "outside.txt" not in json.dumps(body), status
 
 
+async def test_a_private_file_is_for_owners_whatever_way_leads_to_it(stack, tokens):
+    """Without the rule: the engine takes ``..`` out first, so the link before it does not count."""
+    for path in (".env", "shown.txt", "modules/foo/../../shown.txt", "modules/foo/../../.env"):
+        target = at(stack, "/file/content?path=" + quote(path))
+        status, body = await stack.server.call("GET", target, token=tokens["viewer"])
+        assert status in {400, 403}, path
+        assert "PRIVATE-CANARY" not in json.dumps(body)
+        _, body = await stack.server.call("GET", target, token=tokens["owner"])
+        assert "PRIVATE-CANARY" in json.dumps(body), path
+
+
 async def test_nobody_starts_a_session_of_the_new_family_elsewhere(stack, tokens):
     for scope in SCOPES:
         status, _ = await stack.server.call(
@@ -260,7 +276,9 @@ async def test_a_prompt_that_allows_tools_is_for_owners(stack, tokens):
 
 SPELLINGS = ["file:///etc/passwd", "file:/etc/passwd", "FILE:/etc/passwd", " fi\nle:/etc/passwd",
              "file:\\\\\\etc\\passwd", "file:etc/passwd",
-             "file://{root}/out/outside.txt"]  # fmt: skip
+             "file://{root}/out/outside.txt",
+             "file://{root}/modules/foo/../../../outside.txt",
+             "file://{root}/modules/foo/%2e%2e/%2E./.%2e/outside.txt"]  # fmt: skip
 
 
 @pytest.mark.parametrize("url", SPELLINGS)

@@ -24,7 +24,7 @@ _ASSIGNMENT = re.compile(
     r"-{0,2}(?P<name>[A-Za-z][\w.-]*)(?P<sign>\s*[=:]\s*)(?P<value>.+)", re.DOTALL
 )
 # The engine quotes the whole file behind this when it cannot read its configuration.
-_QUOTED_FILE = re.compile(r"\s*-{3} JSONC Input -{3}.*", re.DOTALL)
+_QUOTED_FILE = "--- JSONC Input ---"
 
 
 def without_secrets(raw: bytes) -> bytes:
@@ -98,7 +98,8 @@ def _unpacked(raw: bytes) -> bytes:
 
 def _unquoted(value: object) -> object:
     if isinstance(value, str):
-        return _QUOTED_FILE.sub("", value)
+        before, quoted, _ = value.partition(_QUOTED_FILE)
+        return before.rstrip() if quoted else value
     if isinstance(value, list):
         return [_unquoted(each) for each in cast("list[object]", value)]
     if isinstance(value, dict):
