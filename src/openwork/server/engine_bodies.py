@@ -71,13 +71,16 @@ class Bounds:
         return (self.root / ".git").is_dir()
 
 
-def check_body(inspection: Inspection, body: object, bounds: Bounds) -> None:
+def check_body(
+    inspection: Inspection, body: object, bounds: Bounds, *, by_owner: bool = False
+) -> None:
     """Refuse a body that would lift permissions, run a shell unasked, or leave the workspace.
 
     Args:
         inspection: What to look for.
         body: The parsed JSON.
         bounds: The folder files may come from.
+        by_owner: Owners may lift permissions; nobody leaves the workspace.
 
     Raises:
         OpenWorkError: ``forbidden``, naming the field.
@@ -90,7 +93,9 @@ def check_body(inspection: Inspection, body: object, bounds: Bounds) -> None:
             if fields.get(name) is not None:
                 raise _refused(f"'{name}' is set by OpenWork and cannot be chosen")
     elif inspection == "session":
-        if allows_tools(fields.get("permission")):
+        if fields.get("workspaceID") is not None:  # of the engine: it may lie anywhere
+            raise _refused("'workspaceID' is set by OpenWork and cannot be chosen")
+        if not by_owner and allows_tools(fields.get("permission")):
             raise _refused("'permission' may not allow tools: only owners lift permission prompts")
     elif inspection == "part":
         _check_files([fields], bounds)
@@ -145,14 +150,14 @@ def check_mentions(text: str, bounds: Bounds, *, own: frozenset[str] = frozenset
 
 def _check_files(parts: object, bounds: Bounds) -> None:
     """Refuse files from outside; they are counted before the first one is looked up."""
-    files = {url: path for url in _attached(parts) if (path := file_of(url)) is not None}
+    files = [(url, path) for url in _attached(parts) if (path := file_of(url)) is not None]
     if len(files) > MOST_FILES:
         raise _too_much(f"A prompt may name {MOST_FILES} files; this one names {len(files)}.")
-    if any(len(url) > LONGEST_PATH for url in files):
+    if any(len(url) > LONGEST_PATH for url, _ in files):
         raise _too_much(f"The address of a file may have {LONGEST_PATH:,} characters.")
-    if sum(map(segments_of, files.values())) > MOST_SEGMENTS:
+    if sum(segments_of(path) for _, path in files) > MOST_SEGMENTS:
         raise _too_much(f"The files of a prompt may lie in {MOST_SEGMENTS:,} folders in all.")
-    for url, path in files.items():
+    for url, path in files:
         # The address is judged too: what stands in place of a host is no part of the path.
         if readings(url) is None or not bounds.hold(path):
             raise _refused(f"the file {url[:LONGEST_MENTION]} lies outside the workspace")

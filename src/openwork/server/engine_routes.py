@@ -115,7 +115,10 @@ WRITES: Routes = (
         r"\w+ /session/[^/]+/command",
         EngineRule(Scope.COLLABORATOR, inspect="command", prompts=True),
     ),
-    (r"\w+ /session/[^/]+/init", EngineRule(Scope.COLLABORATOR, prompts=True)),
+    (
+        r"\w+ /session/[^/]+/init",
+        EngineRule(Scope.COLLABORATOR, inspect="prompt", prompts=True),
+    ),
     (r"POST /session/[^/]+/abort", STOP),
     (r"POST /api/session/[^/]+/interrupt", EngineRule(Scope.OWNER, stops=True)),
     # Puts the workspace's files back as they were before a message.

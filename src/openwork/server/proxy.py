@@ -213,7 +213,7 @@ class EngineProxy:
         if inspected or call.rule.tells is not None:
             body = await exchange.read_body(BODY_LIMIT_BYTES)
         if inspected:
-            await inspect(call, pool, body or b"")
+            body = await inspect(call, pool, body or b"")
         if not is_recorded(call):
             await exchange.run(body)
             return
