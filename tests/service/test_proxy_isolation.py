@@ -446,7 +446,9 @@ async def test_an_act_whose_caller_leaves_is_recorded_too(stack, tokens):
     assert (await newest_audit(stack))[0]["outcome"] == "failed"
 
 
-async def test_a_read_only_server_lets_a_person_stop_the_agent_and_nothing_else(stack, tokens):
+async def test_a_read_only_server_lets_a_person_stop_or_reload_the_agent_and_nothing_else(
+    stack, tokens
+):
     session = await new_session(stack)
     state = stack.server.folder.parent / "read-only"
     state.mkdir()
@@ -461,7 +463,7 @@ async def test_a_read_only_server_lets_a_person_stop_the_agent_and_nothing_else(
             ("POST", f"/session/{session}/message", {"parts": []}),
             ("DELETE", f"/session/{session}", None),
             ("POST", f"/session/{session}/revert", {}),
-            ("POST", "/instance/dispose", None),
+            ("POST", "/global/dispose", None),
             ("POST", "/log", {}),
         ):
             status, answer = await server.call(
@@ -470,6 +472,12 @@ async def test_a_read_only_server_lets_a_person_stop_the_agent_and_nothing_else(
             assert (status, answer["code"]) == (403, "read_only"), path
         path = at(stack, f"/session/{session}/abort")
         assert (await server.call("POST", path, token=CLIENT_TOKEN))[0] == 200
+        # The same act in two ways: no file is changed.
+        path = f"/workspace/{server.workspace}/engine/reload"
+        assert (await server.call("POST", path, token=CLIENT_TOKEN))[0] == 200
+        path = at(stack, "/instance/dispose")
+        assert (await server.call("POST", path, token=tokens["owner"]))[0] == 200
+        assert (await server.call("POST", path, token=CLIENT_TOKEN))[1]["code"] == "forbidden"
         assert (await server.call("GET", at(stack, "/session"), token=CLIENT_TOKEN))[0] == 200
         for reply, code in (("once", "read_only"), ("always", "read_only"), ("reject", None)):
             _, answer = await server.call(
