@@ -321,6 +321,22 @@ async def test_arguments_that_run_or_read_unasked_are_for_owners(stack, tokens, 
     assert proof in await messages_of(stack, session)
 
 
+async def test_a_subtask_that_reads_unasked_is_for_owners(stack, tokens):
+    """Without the rule: the engine reads each @path of a subtask's prompt, as of a command's."""
+    session = await new_session(stack)
+    path = at(stack, f"/session/{session}/message")
+    subtask = {"type": "subtask", "agent": "general", "description": "x", "prompt": "@/etc/passwd"}
+    status, answer = await stack.server.call(
+        "POST", path, token=CLIENT_TOKEN, json={"parts": [subtask]}
+    )
+    assert status == 403, answer
+    await stack.server.call("POST", path, token=tokens["owner"], json={"parts": [subtask]})
+    _, children = await stack.server.call(
+        "GET", at(stack, f"/session/{session}/children"), token=CLIENT_TOKEN
+    )
+    assert "root:" in await messages_of(stack, children[0]["id"])
+
+
 async def test_a_template_that_reads_or_runs_its_argument_is_for_owners(stack, tokens):
     """Without the rule: "@$1" in a command's own text reads any file an argument names."""
     session = await new_session(stack)

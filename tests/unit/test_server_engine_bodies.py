@@ -141,6 +141,21 @@ def test_arguments_that_run_or_read_unasked_are_refused(bounds, arguments):
     assert refused("command", {"arguments": arguments}, bounds)
 
 
+@pytest.mark.parametrize("prompt", ["@/etc/passwd", "see @../x", "@~/x", "@out/secret"])
+def test_a_subtasks_prompt_is_read_as_a_commands_text_is(bounds, prompt):
+    part = {"type": "subtask", "agent": "general", "prompt": prompt}
+    assert refused("prompt", {"parts": [{"type": "text", "text": "x"}, part]}, bounds)
+    assert refused("command", {"parts": [part]}, bounds)
+    assert refused("part", part, bounds)
+    assert not refused("part", part | {"prompt": "Look at @notes.md, me@example.org"}, bounds)
+
+
+def test_the_mentions_of_all_subtasks_count_together(bounds):
+    parts = [{"type": "subtask", "prompt": f"@{n}.md"} for n in range(51)]
+    assert refused("prompt", {"parts": parts}, bounds)
+    assert not refused("prompt", {"parts": parts[:50]}, bounds)
+
+
 def test_a_mention_the_engine_ends_earlier_is_judged_there_too(bounds):
     # The engine reads /etc/passwd from this; as a whole it would lie in the folder.
     assert refused("command", {"arguments": f"@/etc/passwd../../..{bounds.root}/x"}, bounds)

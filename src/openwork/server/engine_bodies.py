@@ -2,7 +2,8 @@
 
 Measured on OpenCode 1.18: ``tools`` and a session's ``permission`` silence its prompts; a command's
 arguments may hold ``!`…``` (a shell) and ``@path`` (a file, relative to the *git root*, or to ``/``
-where there is none); a file part's ``url`` is read whatever spelling of ``file:`` it has.
+where there is none), and so may a subtask's prompt; a file part's ``url`` is read whatever spelling
+of ``file:`` it has.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def check_body(
         if not by_owner and allows_tools(fields.get("permission")):
             raise _refused("'permission' may not allow tools: only owners lift permission prompts")
     elif inspection == "part":
-        _check_files([fields], bounds)
+        _check_parts([fields], bounds)
     else:
         _check_prompt(fields, bounds)
 
@@ -111,8 +112,14 @@ def _check_prompt(fields: Mapping[str, Any], bounds: Bounds) -> None:
     # The engine runs !`…` in a command's text, arguments included, without asking.
     if "!`" in arguments:
         raise _refused("'arguments' may not hold !`…`: it would run a shell command unasked")
-    check_mentions(arguments, bounds)
-    _check_files(fields.get("parts"), bounds)
+    _check_parts(fields.get("parts"), bounds, arguments)
+
+
+def _check_parts(parts: object, bounds: Bounds, arguments: str = "") -> None:
+    """Refuse what the parts have the engine read; of all texts together, because each costs."""
+    # A subtask's prompt is read as a command's text is, files it mentions and all.
+    check_mentions("\n".join((arguments, *_texts(parts, "prompt"))), bounds)
+    _check_files(_texts(parts, "url"), bounds)
 
 
 def check_mentions(text: str, bounds: Bounds, *, own: frozenset[str] = frozenset()) -> None:
@@ -128,7 +135,7 @@ def check_mentions(text: str, bounds: Bounds, *, own: frozenset[str] = frozenset
     """
     mentions = [each for each in _MENTION.findall(text) if "@" + each not in own]
     if len(mentions) > MOST_MENTIONS or any(len(each) > LONGEST_MENTION for each in mentions):
-        raise _refused("'arguments' mentions too many files with @")
+        raise _refused("it mentions too many files with @")
     is_worktree = bounds.is_worktree
     paths: dict[str, str] = {}
     for mention in mentions:
@@ -142,15 +149,15 @@ def check_mentions(text: str, bounds: Bounds, *, own: frozenset[str] = frozenset
             raise _refused(f"@{mention} may end in too many places: name the file's folder")
         paths |= {mention[:end]: mention for end in [*ends, len(mention)]}
     if sum(map(segments_of, paths)) > MOST_SEGMENTS:
-        raise _refused("'arguments' mentions too many folders with @")
+        raise _refused("it mentions too many folders with @")
     for path, mention in paths.items():
         if path.startswith("~") or not bounds.hold(path):
             raise _refused(f"the file {mention} lies outside the workspace")
 
 
-def _check_files(parts: object, bounds: Bounds) -> None:
+def _check_files(urls: list[str], bounds: Bounds) -> None:
     """Refuse files from outside; they are counted before the first one is looked up."""
-    files = [(url, path) for url in _attached(parts) if (path := file_of(url)) is not None]
+    files = [(url, path) for url in urls if (path := file_of(url)) is not None]
     if len(files) > MOST_FILES:
         raise _too_much(f"A prompt may name {MOST_FILES} files; this one names {len(files)}.")
     if any(len(url) > LONGEST_PATH for url, _ in files):
@@ -163,15 +170,14 @@ def _check_files(parts: object, bounds: Bounds) -> None:
             raise _refused(f"the file {url[:LONGEST_MENTION]} lies outside the workspace")
 
 
-def _attached(parts: object) -> list[str]:
-    if not isinstance(parts, list):
-        return []
-    urls: list[str] = []
-    for part in cast("list[object]", parts):
-        url = cast("dict[str, object]", part).get("url") if isinstance(part, dict) else None
-        if isinstance(url, str):
-            urls.append(url)
-    return urls
+def _texts(parts: object, name: str) -> list[str]:
+    """The texts that the parts hold under ``name``."""
+    found: list[str] = []
+    for part in cast("list[object]", parts) if isinstance(parts, list) else []:
+        text = cast("dict[str, object]", part).get(name) if isinstance(part, dict) else None
+        if isinstance(text, str):
+            found.append(text)
+    return found
 
 
 def file_of(url: str) -> str | None:
