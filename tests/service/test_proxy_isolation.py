@@ -7,11 +7,14 @@ import contextlib
 import io
 import json
 import re
+import secrets
+import time
 from urllib.parse import quote
 
 import aiohttp
 import pytest
 
+from openwork.common.headers import basic_auth
 from openwork.demo.layout import lay_out
 from openwork.engine.events import events
 from tests.stack import CLIENT_TOKEN, PROVIDER_KEY, running_server, running_stack
@@ -443,7 +446,9 @@ async def test_an_act_whose_caller_leaves_is_recorded_too(stack, tokens):
     assert (await newest_audit(stack))[0]["outcome"] == "failed"
 
 
-async def test_a_read_only_server_lets_a_person_stop_the_agent_and_nothing_else(stack, tokens):
+async def test_a_read_only_server_lets_a_person_stop_or_reload_the_agent_and_nothing_else(
+    stack, tokens
+):
     session = await new_session(stack)
     state = stack.server.folder.parent / "read-only"
     state.mkdir()
@@ -458,7 +463,7 @@ async def test_a_read_only_server_lets_a_person_stop_the_agent_and_nothing_else(
             ("POST", f"/session/{session}/message", {"parts": []}),
             ("DELETE", f"/session/{session}", None),
             ("POST", f"/session/{session}/revert", {}),
-            ("POST", "/instance/dispose", None),
+            ("POST", "/global/dispose", None),
             ("POST", "/log", {}),
         ):
             status, answer = await server.call(
@@ -467,6 +472,12 @@ async def test_a_read_only_server_lets_a_person_stop_the_agent_and_nothing_else(
             assert (status, answer["code"]) == (403, "read_only"), path
         path = at(stack, f"/session/{session}/abort")
         assert (await server.call("POST", path, token=CLIENT_TOKEN))[0] == 200
+        # The same act in two ways: no file is changed.
+        path = f"/workspace/{server.workspace}/engine/reload"
+        assert (await server.call("POST", path, token=CLIENT_TOKEN))[0] == 200
+        path = at(stack, "/instance/dispose")
+        assert (await server.call("POST", path, token=tokens["owner"]))[0] == 200
+        assert (await server.call("POST", path, token=CLIENT_TOKEN))[1]["code"] == "forbidden"
         assert (await server.call("GET", at(stack, "/session"), token=CLIENT_TOKEN))[0] == 200
         for reply, code in (("once", "read_only"), ("always", "read_only"), ("reject", None)):
             _, answer = await server.call(
@@ -501,3 +512,91 @@ async def test_a_prompt_of_very_many_parts_keeps_nobody_waiting(stack):
             headers={"content-type": "application/json"},
         )  # fmt: skip
         assert (got, body["code"]) == (status, code)
+
+
+def fresh_id(kind, age_s=0.0):
+    """An id as the engine and its clients make them, from the time."""
+    made = int((time.time() - age_s) * 1000) << 12
+    return f"{kind}_{made & (1 << 48) - 1:012x}{secrets.token_hex(7)}"
+
+
+async def asked_of_engine(stack, method, path, **options):
+    """The engine's own answer, past the server."""
+    headers = {"Authorization": basic_auth(stack.engine.username, stack.engine.password)}
+    url = stack.engine.base_url + path
+    async with stack.server.http.request(method, url, headers=headers, **options) as response:
+        return await response.json()
+
+
+async def raw_messages(stack, session):
+    return await asked_of_engine(stack, "GET", f"/session/{session}/message")
+
+
+async def post(stack, path, token=CLIENT_TOKEN, **body):
+    return await stack.server.call("POST", at(stack, path), token=token, json=body)
+
+
+@pytest.fixture
+async def foreign_message(stack, other):
+    """A message with its part in a session of another folder."""
+    _, foreign = other
+    body = {"parts": [{"type": "text", "text": "FOREIGN-WORDS"}], "noReply": True}
+    message = await asked_of_engine(stack, "POST", f"/session/{foreign}/message", json=body)
+    return foreign, message["info"]["id"], message["parts"][0]["id"]
+
+
+async def test_no_prompt_writes_over_a_message_of_another_session(stack, tokens, foreign_message):
+    """Without the rule: the engine stores a message under its id, wherever that id is."""
+    foreign, message, part = foreign_message
+    before = await raw_messages(stack, foreign)
+    mine = await new_session(stack)
+    evil = {"type": "text", "text": "EVIL"}
+    for route, body in (
+        ("message", {"messageID": message, "parts": [evil], "noReply": True}),
+        ("prompt_async", {"messageID": message, "parts": [evil], "noReply": True}),
+        ("command", {"messageID": message, "command": "init", "arguments": "EVIL"}),
+        ("init", {"messageID": message, "providerID": "openwork-demo", "modelID": "scripted"}),
+    ):
+        status, answer = await post(stack, f"/session/{mine}/{route}", **body)
+        assert (status, answer["code"]) == (403, "forbidden"), route
+    status, answer = await post(
+        stack, f"/session/{mine}/message", parts=[{"id": part, **evil}], noReply=True
+    )
+    assert status == 200
+    assert answer["parts"][0]["id"] != part
+    assert await raw_messages(stack, foreign) == before
+
+
+async def test_a_clients_own_fresh_id_is_kept_and_may_come_again(stack):
+    mine = await new_session(stack)
+    message = fresh_id("msg")
+    first = {"id": fresh_id("prt"), "type": "text", "text": "first"}
+    body = {"messageID": message, "parts": [first], "noReply": True}
+    status, answer = await post(stack, f"/session/{mine}/message", **body)
+    assert (status, answer["info"]["id"]) == (200, message)
+    stored = answer["parts"][0]["id"]
+    body["parts"] = [{"id": stored, "type": "text", "text": "second"}]
+    status, answer = await post(stack, f"/session/{mine}/message", **body)
+    assert (status, answer["parts"][0]["id"]) == (200, stored)
+    said = await raw_messages(stack, mine)
+    assert [part["text"] for part in said[0]["parts"]] == ["second"]
+
+
+@pytest.mark.parametrize(
+    "given", ["msg_x", "msg_../../x", 7, "prt_" + "0" * 26, "msg_" + "0" * 26, "", ["msg_"]]
+)
+async def test_an_id_that_no_client_would_make_now_is_refused(stack, given):
+    mine = await new_session(stack)
+    status, answer = await post(
+        stack, f"/session/{mine}/message", messageID=given, parts=[], noReply=True
+    )
+    assert (status, answer["code"]) == (400, "invalid_payload")
+    for age_s in (3600, -3600):
+        body = {"messageID": fresh_id("msg", age_s), "parts": [], "noReply": True}
+        assert (await post(stack, f"/session/{mine}/message", **body))[0] == 400
+
+
+@pytest.mark.parametrize("scope", ["owner", "collaborator"])
+async def test_a_session_is_put_into_no_workspace_of_the_engine(stack, tokens, scope):
+    status, answer = await post(stack, "/session", tokens[scope], workspaceID="wrk_abc")
+    assert (status, answer["code"]) == (403, "forbidden")

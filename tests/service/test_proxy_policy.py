@@ -29,6 +29,11 @@ async def stack(tmp_path_factory):
         (folder.parent / "outside.txt").write_text("OUTSIDE-CANARY")
         (folder / "out").symlink_to(folder.parent)
         (folder / "sub").mkdir()
+        # As package managers do: a link that leads deeper into the folder.
+        (folder / "modules" / ".store" / "a" / "foo").mkdir(parents=True)
+        (folder / "modules" / "foo").symlink_to(".store/a/foo")
+        (folder / ".env").write_text("KEY=PRIVATE-CANARY")
+        (folder / "shown.txt").symlink_to(".env")
         folder.with_name("workspace-sibling").mkdir()
         yield stack
 
@@ -213,6 +218,17 @@ async def test_files_are_read_in_the_folder_only(stack, tokens):
     assert "outside.txt" not in json.dumps(body), status
 
 
+async def test_a_private_file_is_for_owners_whatever_way_leads_to_it(stack, tokens):
+    """Without the rule: the engine takes ``..`` out first, so the link before it does not count."""
+    for path in (".env", "shown.txt", "modules/foo/../../shown.txt", "modules/foo/../../.env"):
+        target = at(stack, "/file/content?path=" + quote(path))
+        status, body = await stack.server.call("GET", target, token=tokens["viewer"])
+        assert status in {400, 403}, path
+        assert "PRIVATE-CANARY" not in json.dumps(body)
+        _, body = await stack.server.call("GET", target, token=tokens["owner"])
+        assert "PRIVATE-CANARY" in json.dumps(body), path
+
+
 async def test_nobody_starts_a_session_of_the_new_family_elsewhere(stack, tokens):
     for scope in SCOPES:
         status, _ = await stack.server.call(
@@ -260,7 +276,9 @@ async def test_a_prompt_that_allows_tools_is_for_owners(stack, tokens):
 
 SPELLINGS = ["file:///etc/passwd", "file:/etc/passwd", "FILE:/etc/passwd", " fi\nle:/etc/passwd",
              "file:\\\\\\etc\\passwd", "file:etc/passwd",
-             "file://{root}/out/outside.txt"]  # fmt: skip
+             "file://{root}/out/outside.txt",
+             "file://{root}/modules/foo/../../../outside.txt",
+             "file://{root}/modules/foo/%2e%2e/%2E./.%2e/outside.txt"]  # fmt: skip
 
 
 @pytest.mark.parametrize("url", SPELLINGS)
@@ -301,6 +319,22 @@ async def test_arguments_that_run_or_read_unasked_are_for_owners(stack, tokens, 
     assert status == 403, answer
     await stack.server.call("POST", path, token=tokens["owner"], json=body)
     assert proof in await messages_of(stack, session)
+
+
+async def test_a_subtask_that_reads_unasked_is_for_owners(stack, tokens):
+    """Without the rule: the engine reads each @path of a subtask's prompt, as of a command's."""
+    session = await new_session(stack)
+    path = at(stack, f"/session/{session}/message")
+    subtask = {"type": "subtask", "agent": "general", "description": "x", "prompt": "@/etc/passwd"}
+    status, answer = await stack.server.call(
+        "POST", path, token=CLIENT_TOKEN, json={"parts": [subtask]}
+    )
+    assert status == 403, answer
+    await stack.server.call("POST", path, token=tokens["owner"], json={"parts": [subtask]})
+    _, children = await stack.server.call(
+        "GET", at(stack, f"/session/{session}/children"), token=CLIENT_TOKEN
+    )
+    assert "root:" in await messages_of(stack, children[0]["id"])
 
 
 async def test_a_template_that_reads_or_runs_its_argument_is_for_owners(stack, tokens):

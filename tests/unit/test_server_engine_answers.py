@@ -83,6 +83,16 @@ def test_an_error_keeps_its_message_and_loses_the_file_it_quotes():
     assert b"CANARY" not in error_without_secrets(b"CANARY")
 
 
+def test_an_error_of_many_spaces_costs_no_more_than_its_length():
+    for text in (
+        "x" + " " * 900_000 + "y",
+        "x" + " \n" * 300_000 + "--- JSONC Input",
+        "-" * 900_000,
+    ):
+        raw = json.dumps({"message": text}).encode()
+        assert json.loads(error_without_secrets(raw)) == {"message": text}
+
+
 def events(*values):
     return b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in values)
 

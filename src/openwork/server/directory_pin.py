@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from openwork.workspace.paths import WorkspaceRoot
 
 DIRECTORY_HEADER = "x-opencode-directory"
-_DIRECTORY_QUERIES = frozenset({"directory", "location[directory]"})
+DIRECTORY_QUERIES = frozenset({"directory", "location[directory]"})
 _REFUSED_QUERIES = ("workspace", "location")
 _PINNED_WORDS = ("directory", *_REFUSED_QUERIES)
 # A list of sessions is one of the engine's whole store unless it is narrowed; these widen it again.
-_WIDENING_QUERIES = frozenset({*_DIRECTORY_QUERIES, "scope", "path"})
+_WIDENING_QUERIES = frozenset({*DIRECTORY_QUERIES, "scope", "path"})
 
 
 def pin_directory(
@@ -59,7 +59,7 @@ def pin_directory(
     pairs = parse_qsl(text, keep_blank_values=True)
     pinned: list[tuple[str, str]] = []
     for name, value in pairs:
-        if name in _DIRECTORY_QUERIES:
+        if name in DIRECTORY_QUERIES:
             pinned.append((name, _inside(root, engine_root, value)))
         elif name.startswith(_REFUSED_QUERIES):
             raise OpenWorkError(

@@ -7,6 +7,7 @@ known about the engine's answers: where addresses, command lines and files' line
 from __future__ import annotations
 
 import json
+import operator
 import re
 import zlib
 from typing import TYPE_CHECKING, cast
@@ -24,7 +25,7 @@ _ASSIGNMENT = re.compile(
     r"-{0,2}(?P<name>[A-Za-z][\w.-]*)(?P<sign>\s*[=:]\s*)(?P<value>.+)", re.DOTALL
 )
 # The engine quotes the whole file behind this when it cannot read its configuration.
-_QUOTED_FILE = re.compile(r"\s*-{3} JSONC Input -{3}.*", re.DOTALL)
+_QUOTED_FILE = "--- JSONC Input ---"
 
 
 def without_secrets(raw: bytes) -> bytes:
@@ -98,7 +99,8 @@ def _unpacked(raw: bytes) -> bytes:
 
 def _unquoted(value: object) -> object:
     if isinstance(value, str):
-        return _QUOTED_FILE.sub("", value)
+        before, quoted, _ = value.partition(_QUOTED_FILE)
+        return before.rstrip() if quoted else value
     if isinstance(value, list):
         return [_unquoted(each) for each in cast("list[object]", value)]
     if isinstance(value, dict):
@@ -107,16 +109,34 @@ def _unquoted(value: object) -> object:
 
 
 def _further(value: object, name: str = "") -> object:
-    """What only a configuration's places tell: parameters of addresses, arguments of commands."""
+    """What only a configuration's places tell: parameters of addresses, arguments of commands.
+
+    What holds none of it is not copied: most of a list of models.
+    """
     if isinstance(value, str):
-        return _PARAMETER.sub(_hidden, value) if _ADDRESS.fullmatch(value) else value
+        return _without_parameters(value)
     if isinstance(value, list):
         items = cast("list[object]", value)
-        return [_argument(each) if name == "command" else _further(each) for each in items]
+        kept = [_argument(each) if name == "command" else _further(each) for each in items]
+        return items if all(map(operator.is_, kept, items)) else kept
     if isinstance(value, dict):
         fields = cast("dict[str, object]", value)
-        return {key: _further(each, key) for key, each in fields.items()}
+        changed: dict[str, object] = {}
+        for key, each in fields.items():
+            if isinstance(each, str):
+                new = _without_parameters(each) if "://" in each else each
+            elif isinstance(each, (dict, list)):
+                new = _further(cast("object", each), key)
+            else:
+                continue
+            if new is not each:
+                changed[key] = new
+        return fields | changed if changed else fields
     return value
+
+
+def _without_parameters(text: str) -> str:
+    return _PARAMETER.sub(_hidden, text) if _ADDRESS.fullmatch(text) else text
 
 
 def _argument(value: object) -> object:

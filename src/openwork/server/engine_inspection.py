@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, cast
 from openwork.common.errors import OpenWorkError
 from openwork.server.engine_bodies import Bounds, check_body
 from openwork.server.engine_commands import check_command
+from openwork.server.engine_ids import settle_ids
 from openwork.server.engine_lookup import look_up
+from openwork.server.scope import Scope
 
 if TYPE_CHECKING:
     from openwork.server.engine_call import EngineCall
@@ -25,21 +27,26 @@ MOST_CONTAINERS = 200_000
 MOST_COMMAS = 1_000_000
 
 
-async def inspect(call: EngineCall, pool: UpstreamPool, body: bytes) -> None:
-    """Refuse a body that the caller may not send.
+async def inspect(call: EngineCall, pool: UpstreamPool, body: bytes) -> bytes:
+    """Refuse a body that the caller may not send; what is to be sent instead of it.
 
     Raises:
         OpenWorkError: ``invalid_json``, ``invalid_payload``, ``forbidden``;
-            ``opencode_unreachable`` when a command cannot be looked up.
+            ``opencode_unreachable`` when a command or an id cannot be looked up.
     """
     if call.rule.inspect is None or not body:
-        return
+        return body
     if len(body) > IN_THREAD_ABOVE_BYTES:
         fields = await asyncio.to_thread(_checked, call, body)
     else:
         fields = _checked(call, body)
     if call.rule.inspect == "command":
         await _inspect_command(call, pool, fields)
+    if call.rule.prompts and await settle_ids(call, pool, fields):
+        if len(body) > IN_THREAD_ABOVE_BYTES:
+            return await asyncio.to_thread(_packed, fields)
+        return _packed(fields)
+    return body
 
 
 def _checked(call: EngineCall, body: bytes) -> dict[str, object]:
@@ -54,8 +61,13 @@ def _checked(call: EngineCall, body: bytes) -> dict[str, object]:
         parsed: object = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise OpenWorkError("invalid_json", "The body is not valid JSON.", status=400) from error
-    check_body(call.rule.inspect, parsed, Bounds(call.workspace.path))
+    by_owner = call.actor.scope >= Scope.OWNER
+    check_body(call.rule.inspect, parsed, Bounds(call.workspace.path), by_owner=by_owner)
     return cast("dict[str, object]", parsed) if isinstance(parsed, dict) else {}
+
+
+def _packed(fields: dict[str, object]) -> bytes:
+    return json.dumps(fields, separators=(",", ":")).encode()
 
 
 async def _inspect_command(call: EngineCall, pool: UpstreamPool, fields: dict[str, object]) -> None:

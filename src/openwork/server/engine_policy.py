@@ -83,4 +83,5 @@ def canonical_path(raw_path: str) -> tuple[str, str]:
 
 def needs_inspection(rule: EngineRule, scope: Scope) -> bool:
     """Whether the body is read first. Owners may lift permissions, nobody leaves the folder."""
-    return rule.inspect is not None and (rule.inspect == "location" or scope < Scope.OWNER)
+    everybodys = rule.inspect in {"location", "session"}
+    return rule.inspect is not None and (everybodys or scope < Scope.OWNER)

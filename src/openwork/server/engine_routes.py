@@ -35,7 +35,7 @@ class EngineRule:
         events: It streams the events of every folder of the engine.
         prompts: It sets the agent to work.
         acts: It changes something although it is a GET.
-        stops: A read-only server lets it through: it only ends what runs.
+        stops: A read-only server lets it through: it ends what runs and changes no file.
         beyond: It reaches past one folder by its nature: refused to everybody.
         records: Under which name an audit entry is written although it needs no owner.
         tells: What the audit entry says of the body.
@@ -115,8 +115,13 @@ WRITES: Routes = (
         r"\w+ /session/[^/]+/command",
         EngineRule(Scope.COLLABORATOR, inspect="command", prompts=True),
     ),
-    (r"\w+ /session/[^/]+/init", EngineRule(Scope.COLLABORATOR, prompts=True)),
+    (
+        r"\w+ /session/[^/]+/init",
+        EngineRule(Scope.COLLABORATOR, inspect="prompt", prompts=True),
+    ),
     (r"POST /session/[^/]+/abort", STOP),
+    # The engine reads its configuration again, as POST /workspace/ID/engine/reload has it do.
+    (r"POST /instance/dispose", EngineRule(Scope.OWNER, stops=True)),
     (r"POST /api/session/[^/]+/interrupt", EngineRule(Scope.OWNER, stops=True)),
     # Puts the workspace's files back as they were before a message.
     (r"\w+ /session/[^/]+/revert", EngineRule(Scope.COLLABORATOR, records="session.revert")),

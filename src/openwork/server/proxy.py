@@ -16,6 +16,7 @@ from urllib.parse import unquote
 from openwork.common.errors import OpenWorkError
 from openwork.common.headers import first_values
 from openwork.server.access import authorized
+from openwork.server.answer_cache import ShapedAnswers
 from openwork.server.auth import address_of, require
 from openwork.server.directory_pin import DIRECTORY_HEADER, pin_directory
 from openwork.server.engine_answers import (
@@ -77,6 +78,7 @@ class EngineProxy:
         self._upstreams = Upstreams()
         self._streams = OpenStreams()
         self._sessions = SessionFolders()
+        self._answers = ShapedAnswers(without_secrets)
         # What goes on although its caller has left: it must be recorded.
         self._detached: set[asyncio.Task[Any]] = set()
         context.tokens.on_revoke(self._streams.cut)
@@ -213,7 +215,7 @@ class EngineProxy:
         if inspected or call.rule.tells is not None:
             body = await exchange.read_body(BODY_LIMIT_BYTES)
         if inspected:
-            await inspect(call, pool, body or b"")
+            body = await inspect(call, pool, body or b"")
         if not is_recorded(call):
             await exchange.run(body)
             return
@@ -249,7 +251,7 @@ class EngineProxy:
         answer = await exchange.fetch(None)
         if answer.body and answer.status < FIRST_ERROR_STATUS:
             try:
-                body = await asyncio.to_thread(_shaped, call, answer.body)
+                body = await asyncio.to_thread(self._shaped, call, answer.body)
             except (ValueError, RecursionError) as error:
                 raise OpenWorkError(
                     "opencode_request_failed",
@@ -261,11 +263,10 @@ class EngineProxy:
             answer = replace(answer, body=error_without_secrets(answer.body))
         await exchange.reply(answer)
 
-
-def _shaped(call: EngineCall, body: bytes) -> bytes:
-    if call.rule.hides == "projects":
-        return without_other_projects(body, call.holds, call.engine.directory)
-    return without_secrets(body)
+    def _shaped(self, call: EngineCall, body: bytes) -> bytes:
+        if call.rule.hides == "projects":
+            return without_other_projects(body, call.holds, call.engine.directory)
+        return self._answers.shaped(body)
 
 
 def engine_path(scope: Scope) -> tuple[str | None, str] | None:

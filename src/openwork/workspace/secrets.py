@@ -174,9 +174,18 @@ def redact(value: object, *, hide: bool = False) -> object:
     """
     if isinstance(value, dict):
         fields = cast("dict[str, object]", value)
-        return {
-            redact_text(key): _redact_under(key, each, hide=hide) for key, each in fields.items()
-        }
+        shown: dict[str, object] = {}
+        for key, each in fields.items():
+            name = _name(key) if len(key) <= _SHORT_CHARACTERS else _looked_at(key)
+            # Here, not one call deeper: an engine's list of models has 400,000 values, most of them
+            # numbers and short words.
+            if each is None or isinstance(each, (int, float)):
+                shown[name.shown] = each
+            elif isinstance(each, str) and not hide and name.is_plain:
+                shown[name.shown] = redact_text(each)
+            else:
+                shown[name.shown] = _redact_under(key, each, hide=hide)
+        return shown
     if isinstance(value, list):
         items = cast("list[object]", value)
         return [
@@ -212,8 +221,8 @@ def _redact_shapes(text: str) -> str:
     return text
 
 
-# An engine's list of models repeats a few keys and words a hundred thousand times.
-_redact_short = lru_cache(maxsize=8192)(_redact_shapes)
+# An engine's list of models repeats 9,000 keys and words half a million times.
+_redact_short = lru_cache(maxsize=16384)(_redact_shapes)
 
 
 @lru_cache(maxsize=4096)
@@ -261,6 +270,26 @@ def flag_before(items: list[object], index: int) -> str | None:
     if not isinstance(flag, str) or not flag.startswith("-") or "=" in flag:
         return None
     return flag.lstrip("-") or None
+
+
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """What a key says of the text under it.
+
+    Attributes:
+        shown: The key without shapes of secrets in it.
+        is_plain: A text under it is hidden for its shape only.
+    """
+
+    shown: str
+    is_plain: bool
+
+
+def _looked_at(key: str) -> _Name:
+    return _Name(redact_text(key), not names_a_secret(key) and not _is_doubtful(key))
+
+
+_name = lru_cache(maxsize=4096)(_looked_at)
 
 
 def _redact_under(name: str, value: object, *, hide: bool) -> object:
