@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.engine_lookup import ask
+from openwork.server.engine_sessions import EngineRefusalError, object_at
 from openwork.server.upstream import unreachable
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ TOUCHED_WITHIN_MS = 60 * 60 * 1000
 MOST_SESSIONS = 500
 QUESTIONS_AT_ONCE = 8
 _OK = 200
-_NOT_FOUND = 404
 # The engine's ids: 48 bits of (milliseconds * 4096 + count), then random letters.
 _MESSAGE = re.compile(r"msg_([0-9a-f]{12})[0-9A-Za-z]{1,64}")
 _TIME_BITS = 36
@@ -110,14 +110,17 @@ async def _refuse_taken(call: EngineCall, pool: UpstreamPool, message: str) -> N
 
 async def _stored(
     call: EngineCall, pool: UpstreamPool, session: str, message: str
-) -> dict[str, Any] | None:
-    status, _, raw = await ask(pool, call, f"/session/{session}/message/{message}".encode())
-    if status == _NOT_FOUND:
+) -> dict[str, object] | None:
+    missing = OpenWorkError("message_not_found", f"There is no message {message}.", status=404)
+    path = f"/session/{session}/message/{message}"
+    try:
+        return await object_at(pool, call, path, (session, message), missing)
+    except OpenWorkError as error:
+        if error is not missing:
+            raise
         return None
-    found = _parsed(raw)
-    if status != _OK or not isinstance(found, dict):
-        raise unreachable(f"it answered {status} for a message")
-    return cast("dict[str, Any]", found)
+    except EngineRefusalError as refusal:
+        raise unreachable(f"it answered {refusal.status} for a message") from refusal
 
 
 def _age_ms(message: str, now_ms: int) -> int:

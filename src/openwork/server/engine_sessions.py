@@ -96,7 +96,7 @@ class SessionFolders:
 
 
 async def _info(pool: UpstreamPool, call: EngineCall, session: str) -> dict[str, object]:
-    return await _object(pool, call, f"/session/{session}", (session,), _not_found(session))
+    return await object_at(pool, call, f"/session/{session}", (session,), _not_found(session))
 
 
 async def _require_own_part(pool: UpstreamPool, call: EngineCall, session: str) -> None:
@@ -120,7 +120,7 @@ async def _require_own_part(pool: UpstreamPool, call: EngineCall, session: str) 
         status=404,
     )
     path = f"/session/{session}/message/{message}"
-    answer = await _object(pool, call, path, (session, message, part), missing)
+    answer = await object_at(pool, call, path, (session, message, part), missing)
     parts = answer.get("parts")
     listed = cast("list[object]", parts) if isinstance(parts, list) else []
     known = [cast("dict[str, object]", each) for each in listed if isinstance(each, dict)]
@@ -128,7 +128,7 @@ async def _require_own_part(pool: UpstreamPool, call: EngineCall, session: str) 
         raise missing
 
 
-async def _object(
+async def object_at(
     pool: UpstreamPool, call: EngineCall, path: str, ids: tuple[str, ...], missing: OpenWorkError
 ) -> dict[str, object]:
     """What ``GET path`` answers; ``missing`` is raised when an id is none or is not there."""
