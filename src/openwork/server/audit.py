@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from openwork.common.files import PRIVATE_FILE_MODE, ensure_private_dir
 from openwork.common.ids import new_id
 from openwork.server import audit_chain, audit_pages
+from openwork.server.threads import for_a_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,7 +68,8 @@ class AuditLog:
             OSError: The log cannot be written. The caller must then fail the change.
         """
         async with self._lock(record.workspace_id):
-            return await asyncio.to_thread(self._append, record)
+            with for_a_change():
+                return await asyncio.to_thread(self._append, record)
 
     async def tail(self, workspace_id: str, limit: int) -> list[dict[str, Any]]:
         """The newest ``limit`` entries, newest first, without loading the whole file."""

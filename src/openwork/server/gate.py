@@ -12,6 +12,7 @@ from openwork.server.approvals import ApprovalRequest
 from openwork.server.audit import AuditRecord
 from openwork.server.auth import require
 from openwork.server.scope import Scope
+from openwork.server.threads import for_a_change
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -125,14 +126,15 @@ class Gate:
         await self._approve(workspace, change, request)
         outcome: AuditOutcome = "failed"
         lock = self._locks.setdefault(workspace.id, asyncio.Lock())
-        async with lock, self._reload_events.own_change(workspace.id, paths, reload):
-            try:
-                yield change
-                outcome = "done"
-            finally:
-                change.recorded_at_ms = await self._record(
-                    actor, workspace, action, change, outcome
-                )
+        with for_a_change():
+            async with lock, self._reload_events.own_change(workspace.id, paths, reload):
+                try:
+                    yield change
+                    outcome = "done"
+                finally:
+                    change.recorded_at_ms = await self._record(
+                        actor, workspace, action, change, outcome
+                    )
 
     async def _approve(
         self, workspace: Workspace, change: Change, request: ApprovalRequest
