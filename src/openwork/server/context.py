@@ -12,6 +12,7 @@ from openwork.server.approvals import Approvals
 from openwork.server.audit import AuditLog
 from openwork.server.auth import Authenticator
 from openwork.server.automations import Automations
+from openwork.server.config_answers import ConfigAnswers
 from openwork.server.config_store import ConfigStore
 from openwork.server.files import Files
 from openwork.server.gate import Gate
@@ -56,6 +57,7 @@ class ServerContext:
     interrupted: Interrupted
     event_streams: EventStreams = field(default_factory=EventStreams)
     files: Files = field(default_factory=Files)
+    config_answers: ConfigAnswers = field(default_factory=ConfigAnswers)
     downloads: OpenStreams = field(default_factory=OpenStreams)
     metrics: Metrics = field(default_factory=Metrics)
     bound_port: int = 0
@@ -112,6 +114,7 @@ def build_context(settings: ServerSettings) -> ServerContext:
     )
     tokens.on_revoke(context.files.sessions.end_of_token)
     registry.on_remove(lambda gone: context.files.forget(gone.id))
+    registry.on_remove(lambda gone: context.config_answers.forget(gone.id))
     tokens.on_revoke(context.event_streams.cut)
     registry.on_remove(lambda gone: context.event_streams.cut_workspace(gone.id))
     tokens.on_revoke(context.downloads.cut)
