@@ -31,11 +31,12 @@ class Setup:
         mode: Literal["manual", "auto"] = "auto",
         timeout_ms=10_000,
         read_only=False,
+        **options,
     ):
         self.approvals = Approvals(mode, timeout_ms)
         self.audit = AuditLog(tmp_path / "data")
         self.events = ReloadEvents()
-        self.gate = Gate(self.approvals, self.audit, self.events, read_only=read_only)
+        self.gate = Gate(self.approvals, self.audit, self.events, read_only=read_only, **options)
         folder = tmp_path / "folder"
         folder.mkdir(exist_ok=True)
         self.workspace = Workspace("ws_a", "a", WorkspaceRoot(folder), None)
@@ -168,3 +169,39 @@ async def test_who_decided_is_recorded_and_sees_what_would_change(tmp_path, allo
     (entry,) = await setup.audit.tail("ws_a", 10)
     assert entry["decidedBy"] == host.to_json()
     assert entry["outcome"] == ("done" if allow else "denied")
+
+
+async def test_a_token_revoked_while_its_change_waits_changes_nothing(tmp_path):
+    setup = Setup(tmp_path, mode="manual")
+    task = asyncio.create_task(denied(setup))
+    await until(setup.approvals.list)
+    setup.approvals.revoke(COLLABORATOR.token_hash)
+    assert await task == "revoked"
+    (entry,) = await setup.audit.tail("ws_a", 10)
+    assert (entry["outcome"], entry["reason"]) == ("denied", "revoked")
+
+
+@pytest.mark.parametrize("scope", [None, Scope.VIEWER])
+async def test_what_a_token_allows_is_asked_again_after_the_approval(tmp_path, scope):
+    scopes = [scope]
+    setup = Setup(tmp_path, mode="manual", scope_of=lambda _: scopes[0])
+    task = asyncio.create_task(denied(setup))
+    await until(setup.approvals.list)
+    setup.approvals.reply(setup.approvals.list()[0].id, allow=True)
+    assert await task == "revoked"
+    (entry,) = await setup.audit.tail("ws_a", 10)
+    assert (entry["outcome"], entry["reason"]) == ("denied", "revoked")
+    scopes[0] = Scope.OWNER
+    setup.approvals.mode = "auto"
+    async with setup.change():
+        pass
+    assert (await setup.outcomes())[0] == "done"
+
+
+async def denied(setup):
+    """Why a change was refused, whose body does not run."""
+    with pytest.raises(OpenWorkError) as caught:
+        async with setup.change():
+            pytest.fail("the body ran")
+    assert caught.value.code == "write_denied"
+    return caught.value.details["reason"]

@@ -113,6 +113,12 @@ class Authenticator:
             raise _unauthorized("Missing or invalid host token.")
         return actor
 
+    def scope_now(self, actor: Actor) -> Scope | None:
+        """What the token of somebody who came in before allows now; None when it was revoked."""
+        if actor.kind != "remote" or same_secret(actor.token_hash, self._client_hash):
+            return actor.scope
+        return self._tokens.scope_of(actor.token_hash)
+
     def _by_token(self, token: str, headers: Mapping[str, str], address: str) -> Actor | None:
         digest = token_hash(token)
         self.guesses.check(address, digest)

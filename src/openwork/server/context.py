@@ -88,18 +88,26 @@ def build_context(settings: ServerSettings) -> ServerContext:
     audit = AuditLog(settings.data_dir)
     reload_events = ReloadEvents()
     registry = Registry(settings.workspaces, settings.authorized_roots)
+    authenticator = Authenticator(
+        settings.token, settings.host_token, tokens, Guesses(settings.failed_auth_per_minute)
+    )
+    gate = Gate(
+        approvals,
+        audit,
+        reload_events,
+        read_only=settings.read_only,
+        scope_of=authenticator.scope_now,
+    )
     context = ServerContext(
         settings=settings,
         tokens=tokens,
-        authenticator=Authenticator(
-            settings.token, settings.host_token, tokens, Guesses(settings.failed_auth_per_minute)
-        ),
+        authenticator=authenticator,
         approvals=approvals,
         audit=audit,
         reload_events=reload_events,
         hub=Hub(settings.hub_api_url, settings.hub_raw_url),
         interrupted=Interrupted(settings.data_dir, audit),
-        gate=Gate(approvals, audit, reload_events, read_only=settings.read_only),
+        gate=gate,
         registry=registry,
         watching=Watching(reload_events, registry),
         config_store=ConfigStore(settings.config_path),
@@ -112,6 +120,7 @@ def build_context(settings: ServerSettings) -> ServerContext:
         ),
         bound_port=settings.port,
     )
+    tokens.on_revoke(approvals.revoke)
     tokens.on_revoke(context.files.sessions.end_of_token)
     registry.on_remove(lambda gone: context.files.forget(gone.id))
     registry.on_remove(lambda gone: context.config_answers.forget(gone.id))

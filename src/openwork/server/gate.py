@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.approvals import ApprovalRequest
@@ -15,7 +15,7 @@ from openwork.server.scope import Scope
 from openwork.server.threads import for_a_change
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Sequence
     from pathlib import Path
 
     from openwork.server.approvals import Approvals
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from openwork.server.reload_events import Reason, ReloadEvents, ReloadTrigger
 
 
-_REFUSALS = {
+Refusal = Literal["denied", "timeout", "withdrawn", "revoked", "restart"]
+_REFUSALS: dict[Refusal, str] = {
     "denied": "was denied by the host",
     "timeout": "was not approved in time",
     "withdrawn": "was withdrawn: its caller has left",
+    "revoked": "was denied: its token was revoked",
     "restart": "was denied: the server stops",
 }
 
@@ -75,7 +77,10 @@ class Gate:
         reload_events: ReloadEvents,
         *,
         read_only: bool,
+        scope_of: Callable[[Actor], Scope | None] = lambda actor: actor.scope,
     ) -> None:
+        """``scope_of`` tells what somebody may do by now; None: nothing any more."""
+        self._scope_of = scope_of
         self._approvals = approvals
         self._audit = audit
         self._reload_events = reload_events
@@ -114,7 +119,8 @@ class Gate:
 
         Raises:
             OpenWorkError: ``read_only``, ``forbidden``, or ``write_denied`` with
-                ``details {requestId, reason: denied|timeout|withdrawn|restart}``.
+                ``details {requestId, reason: denied|timeout|withdrawn|revoked|restart}``;
+                ``too_many_waiting`` 429.
         """
         require_writable(read_only=self._read_only and writes)
         require(actor, Scope.COLLABORATOR)
@@ -127,23 +133,36 @@ class Gate:
         outcome: AuditOutcome = "failed"
         lock = self._locks.setdefault(workspace.id, asyncio.Lock())
         with for_a_change():
-            async with lock, self._reload_events.own_change(workspace.id, paths, reload):
-                try:
-                    yield change
-                    outcome = "done"
-                finally:
-                    change.recorded_at_ms = await self._record(
-                        actor, workspace, action, change, outcome
-                    )
+            async with lock:
+                await self._ask_again(workspace, change, request)
+                async with self._reload_events.own_change(workspace.id, paths, reload):
+                    try:
+                        yield change
+                        outcome = "done"
+                    finally:
+                        change.recorded_at_ms = await self._record(
+                            actor, workspace, action, change, outcome
+                        )
 
     async def _approve(
         self, workspace: Workspace, change: Change, request: ApprovalRequest
     ) -> None:
         decision = await self._approvals.ask(request)
         change.decided_by = decision.by
-        outcome = decision.outcome
-        if outcome == "allowed":
-            return
+        if decision.outcome != "allowed":
+            await self._refuse(workspace, change, request, decision.outcome)
+
+    async def _ask_again(
+        self, workspace: Workspace, change: Change, request: ApprovalRequest
+    ) -> None:
+        """Refuse whose token was revoked while the change waited."""
+        scope = self._scope_of(request.actor)
+        if scope is None or scope < Scope.COLLABORATOR:
+            await self._refuse(workspace, change, request, "revoked")
+
+    async def _refuse(
+        self, workspace: Workspace, change: Change, request: ApprovalRequest, outcome: Refusal
+    ) -> NoReturn:
         await self._record(request.actor, workspace, request.action, change, outcome)
         raise OpenWorkError(
             "write_denied",
@@ -159,9 +178,14 @@ class Gate:
         workspace: Workspace,
         action: str,
         change: Change,
-        outcome: AuditOutcome | Literal["restart"],
+        outcome: AuditOutcome | Refusal,
     ) -> int:
-        recorded, reason = ("denied", "restart") if outcome == "restart" else (outcome, "")
+        recorded: AuditOutcome
+        reason = ""
+        if outcome == "restart" or outcome == "revoked":
+            recorded, reason = "denied", outcome
+        else:
+            recorded = outcome
         record = AuditRecord(
             workspace.id,
             actor,
