@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import random
 import signal
@@ -17,6 +18,7 @@ from tests.until import until
 
 KILLS = 3
 LINES = 10_000
+FILES = 1_000
 
 
 def content(number: int) -> bytes:
@@ -98,3 +100,25 @@ async def test_what_a_kill_left_long_ago_is_gone_after_the_next_start(tmp_path):
         assert all(place.exists() for place in left)
     async with running_server(folder, state):
         assert not any(place.exists() for place in left)
+
+
+async def test_told_to_stop_in_the_middle_of_an_import_it_ends_it_first(tmp_path):
+    folder, state = tmp_path / "workspace", tmp_path / "state"
+    folder.mkdir()
+    state.mkdir()
+    files = [{"path": f".opencode/tools/{n:03}.ts", "content": f"{n}\n"} for n in range(FILES)]
+    async with running_server(folder, state) as server:
+        path = f"/workspace/{server.workspace}/import"
+        importing = asyncio.create_task(
+            server.call("POST", path, token=CLIENT_TOKEN, json={"files": files})
+        )
+        (process,) = psutil.Process(server.child.pid).children()
+        tools = folder / ".opencode" / "tools"
+        await until(lambda: (tools / "000.ts").exists() or importing.done())
+        process.send_signal(signal.SIGTERM)
+        assert await importing == (200, {"ok": True})
+        assert await server.child.wait() == 128 + signal.SIGTERM, server.lines
+    assert len(list(tools.iterdir())) == FILES
+    (entry,) = (state / "audit" / f"{server.workspace}.jsonl").read_text().splitlines()
+    assert json.loads(entry)["outcome"] == "done"
+    assert not any((state / "journals").iterdir())

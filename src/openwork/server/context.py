@@ -71,6 +71,7 @@ class ServerContext:
     def stop(self) -> None:
         """The server stops: what would wait for ever is answered now."""
         self.approvals.close()
+        self.gate.close()
         self.event_streams.stop()
 
 

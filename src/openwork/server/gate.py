@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import logging
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NoReturn
 
@@ -15,7 +16,7 @@ from openwork.server.scope import Scope
 from openwork.server.threads import for_a_change
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
     from pathlib import Path
 
     from openwork.server.approvals import Approvals
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from openwork.server.registry import Workspace
     from openwork.server.reload_events import Reason, ReloadEvents, ReloadTrigger
 
+
+logger = logging.getLogger(__name__)
 
 Refusal = Literal["denied", "timeout", "withdrawn", "revoked", "restart"]
 _REFUSALS: dict[Refusal, str] = {
@@ -86,6 +89,18 @@ class Gate:
         self._reload_events = reload_events
         self._read_only = read_only
         self._locks: dict[str, asyncio.Lock] = {}
+        self._stopping = False
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def close(self) -> None:
+        """The server stops: no change begins any more."""
+        self._stopping = True
+
+    async def finished(self) -> None:
+        """Wait until no change is under way."""
+        await self._idle.wait()
 
     @asynccontextmanager
     async def change(
@@ -120,7 +135,8 @@ class Gate:
         Raises:
             OpenWorkError: ``read_only``, ``forbidden``, or ``write_denied`` with
                 ``details {requestId, reason: denied|timeout|withdrawn|revoked|restart}``;
-                ``too_many_waiting`` 429.
+                ``too_many_waiting`` 429; ``audit_unavailable`` 503, before the body runs.
+            OSError: The body ran but could not be recorded; the server's log says so.
         """
         require_writable(read_only=self._read_only and writes)
         require(actor, Scope.COLLABORATOR)
@@ -135,14 +151,27 @@ class Gate:
         with for_a_change():
             async with lock:
                 await self._ask_again(workspace, change, request)
-                async with self._reload_events.own_change(workspace.id, paths, reload):
-                    try:
-                        yield change
-                        outcome = "done"
-                    finally:
-                        change.recorded_at_ms = await self._record(
-                            actor, workspace, action, change, outcome
-                        )
+                await self._audit.require_writable(workspace.id)
+                with self._busy():
+                    async with self._reload_events.own_change(workspace.id, paths, reload):
+                        try:
+                            yield change
+                            outcome = "done"
+                        finally:
+                            change.recorded_at_ms = await self._record(
+                                actor, workspace, action, change, outcome
+                            )
+
+    @contextmanager
+    def _busy(self) -> Generator[None]:
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
 
     async def _approve(
         self, workspace: Workspace, change: Change, request: ApprovalRequest
@@ -155,7 +184,9 @@ class Gate:
     async def _ask_again(
         self, workspace: Workspace, change: Change, request: ApprovalRequest
     ) -> None:
-        """Refuse whose token was revoked while the change waited."""
+        """Refuse what waited until the server stopped, or its token was revoked."""
+        if self._stopping:
+            await self._refuse(workspace, change, request, "restart")
         scope = self._scope_of(request.actor)
         if scope is None or scope < Scope.COLLABORATOR:
             await self._refuse(workspace, change, request, "revoked")
@@ -196,4 +227,16 @@ class Gate:
             reason,
             decided_by=change.decided_by,
         )
-        return await asyncio.shield(self._audit.append(record))
+        try:
+            return await asyncio.shield(self._audit.append(record))
+        except OSError as error:
+            # Told, not traced. The answer is a failure, though the change may be made.
+            logger.error(  # noqa: TRY400
+                "not in the audit log of workspace %s: %s (%s, %s): %s",
+                workspace.id,
+                change.summary,
+                action,
+                outcome,
+                error,
+            )
+            raise
