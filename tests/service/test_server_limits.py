@@ -42,6 +42,32 @@ async def test_guessing_is_refused_after_a_while_with_the_time_to_wait(server, p
     assert (await server.call("GET", "/health"))[0] == 200
 
 
+async def test_a_page_of_another_origin_that_guesses_locks_only_pages_out(server):
+    pages = [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ]
+    for attempt in range(MOST):
+        page = pages[attempt % len(pages)]
+        assert (await server.call("GET", "/whoami", token=f"g-{attempt}", headers=page))[0] == 401
+    for page in pages:
+        assert (await server.call("GET", "/whoami", token="another", headers=page))[0] == 429
+        host = {**page, "X-OpenWork-Host-Token": "guess"}
+        assert (await server.call("GET", "/tokens", headers=host))[0] == 429
+    own = {"Origin": server.base, "Sec-Fetch-Site": "same-origin"}
+    assert (await server.call("GET", "/whoami", token=CLIENT_TOKEN, headers=own))[0] == 200
+    assert (await server.call("GET", "/tokens", host=True))[0] == 200
+
+
+async def test_whoever_is_no_page_and_guesses_locks_no_page_out(server):
+    for attempt in range(MOST + 1):
+        await server.call("GET", "/whoami", token=f"guess-{attempt}")
+    page = {"Origin": "https://ui.example"}
+    assert (await server.call("GET", "/whoami", token=CLIENT_TOKEN))[0] == 429
+    assert (await server.call("GET", "/whoami", token=CLIENT_TOKEN, headers=page))[0] == 200
+
+
 async def test_a_missing_token_is_no_guess(server):
     for _ in range(MOST + 2):
         assert (await server.call("GET", "/whoami"))[0] == 401
@@ -87,15 +113,14 @@ async def test_prometheus_can_read_it(server):
     assert families["openwork_uptime_seconds"].samples[0].value > 0
 
 
-@pytest.fixture
-async def manual(tmp_path):
+@pytest.fixture(scope="module")
+async def manual(tmp_path_factory):
     """A server whose host answers each change."""
-    folder = tmp_path / "workspace"
+    base = tmp_path_factory.mktemp("manual")
+    folder = base / "workspace"
     folder.mkdir()
     env = {"OPENWORK_APPROVAL_MODE": "manual"}
-    async with running_server(
-        folder, tmp_path, engine_url="http://127.0.0.1:9", env=env
-    ) as running:
+    async with running_server(folder, base, engine_url="http://127.0.0.1:9", env=env) as running:
         yield running
 
 
