@@ -424,3 +424,25 @@ async def test_a_server_killed_in_an_import_undoes_it_at_the_next_start(tmp_path
             200, {"ok": True},
         )  # fmt: skip
         assert files() == new
+
+
+async def test_a_preview_of_too_much_front_matter_is_refused_unread(call, folder):
+    front = "".join(f"k{number}: [a, b]\n" for number in range(2_500))
+    skills = [
+        {"name": f"s-{number}", "content": f"---\ndescription: d\n{front}---\nx"}
+        for number in range(12)
+    ]
+    status, body = await call("POST", "import?preview=true", json={"skills": skills})
+    assert (status, body["code"]) == (413, "bundle_too_large")
+    commands = [{"name": "a", "template": "t", "description": "d" * 300_000}]
+    status, body = await call("POST", "import?preview=true", json={"commands": commands})
+    assert (status, body["code"]) == (413, "bundle_too_large")
+
+
+async def test_previews_and_exports_of_many_at_once_are_all_answered(call, folder):
+    bundle = {"skills": [{"name": "report", "content": SKILL}]}
+    answers = await asyncio.gather(
+        *(call("POST", "import?preview=true", json=bundle) for _ in range(8)),
+        *(call("GET", "export") for _ in range(8)),
+    )
+    assert {status for status, _ in answers} == {200}

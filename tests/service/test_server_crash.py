@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import os
 import random
 import signal
 
 import aiohttp
 import psutil
+from aiohttp import web
 
+from openwork.server.serve import STOP_GRACE_S
 from openwork.workspace.artifacts import item_id
 from tests.stack import CLIENT_TOKEN, running_server
 from tests.until import until
@@ -98,3 +101,39 @@ async def test_what_a_kill_left_long_ago_is_gone_after_the_next_start(tmp_path):
         assert all(place.exists() for place in left)
     async with running_server(folder, state):
         assert not any(place.exists() for place in left)
+
+
+async def test_told_to_stop_in_the_middle_of_a_change_it_ends_it_first(tmp_path):
+    """The engine stands for a disk that takes long: it answers when the test lets it."""
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def dispose(_):
+        begun.set()
+        await may_end.wait()
+        return web.json_response(data=True)
+
+    app = web.Application()
+    app.router.add_post("/instance/dispose", dispose)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    folder, state = tmp_path / "workspace", tmp_path / "state"
+    folder.mkdir()
+    state.mkdir()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with running_server(folder, state, engine_url=url) as server:
+        path = f"/workspace/{server.workspace}/engine/reload"
+        changing = asyncio.create_task(server.call("POST", path, token=CLIENT_TOKEN))
+        await begun.wait()
+        (process,) = psutil.Process(server.child.pid).children()
+        process.send_signal(signal.SIGTERM)
+        # Longer than the server waits for requests that change nothing.
+        done, _ = await asyncio.wait({changing}, timeout=STOP_GRACE_S + 1)
+        assert not done
+        may_end.set()
+        status, body = await changing
+        assert (status, body["ok"]) == (200, True)
+        assert await server.child.wait() == 128 + signal.SIGTERM, server.lines
+    await runner.cleanup()
+    (entry,) = (state / "audit" / f"{server.workspace}.jsonl").read_text().splitlines()
+    assert json.loads(entry)["outcome"] == "done"

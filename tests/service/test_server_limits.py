@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import aiohttp
 import pytest
 
-from tests.stack import CLIENT_TOKEN, HOST_TOKEN, running_server
+from openwork.server.approvals import MOST_WAITING_OF_A_TOKEN
+from tests.stack import CLIENT_TOKEN, HOST_TOKEN, WAIT_S, running_server
 
 MOST = 5
 
@@ -37,6 +40,32 @@ async def test_guessing_is_refused_after_a_while_with_the_time_to_wait(server, p
     # … but whoever was here before goes on undisturbed, and what needs no token too.
     assert (await server.call("GET", "/whoami", token=CLIENT_TOKEN))[0] == 200
     assert (await server.call("GET", "/health"))[0] == 200
+
+
+async def test_a_page_of_another_origin_that_guesses_locks_only_pages_out(server):
+    pages = [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ]
+    for attempt in range(MOST):
+        page = pages[attempt % len(pages)]
+        assert (await server.call("GET", "/whoami", token=f"g-{attempt}", headers=page))[0] == 401
+    for page in pages:
+        assert (await server.call("GET", "/whoami", token="another", headers=page))[0] == 429
+        host = {**page, "X-OpenWork-Host-Token": "guess"}
+        assert (await server.call("GET", "/tokens", headers=host))[0] == 429
+    own = {"Origin": server.base, "Sec-Fetch-Site": "same-origin"}
+    assert (await server.call("GET", "/whoami", token=CLIENT_TOKEN, headers=own))[0] == 200
+    assert (await server.call("GET", "/tokens", host=True))[0] == 200
+
+
+async def test_whoever_is_no_page_and_guesses_locks_no_page_out(server):
+    for attempt in range(MOST + 1):
+        await server.call("GET", "/whoami", token=f"guess-{attempt}")
+    page = {"Origin": "https://ui.example"}
+    assert (await server.call("GET", "/whoami", token=CLIENT_TOKEN))[0] == 429
+    assert (await server.call("GET", "/whoami", token=CLIENT_TOKEN, headers=page))[0] == 200
 
 
 async def test_a_missing_token_is_no_guess(server):
@@ -82,3 +111,61 @@ async def test_prometheus_can_read_it(server):
     families = {family.name: family for family in text_string_to_metric_families(text)}
     assert families["openwork_request_duration_seconds"].type == "histogram"
     assert families["openwork_uptime_seconds"].samples[0].value > 0
+
+
+@pytest.fixture(scope="module")
+async def manual(tmp_path_factory):
+    """A server whose host answers each change."""
+    base = tmp_path_factory.mktemp("manual")
+    folder = base / "workspace"
+    folder.mkdir()
+    env = {"OPENWORK_APPROVAL_MODE": "manual"}
+    async with running_server(folder, base, engine_url="http://127.0.0.1:9", env=env) as running:
+        yield running
+
+
+async def waiting(server, count):
+    """What waits for approval, once it is so many."""
+    async with asyncio.timeout(WAIT_S):
+        while True:
+            _, body = await server.call("GET", "/approvals", host=True)
+            if len(body["items"]) == count:
+                return body["items"]
+
+
+def save(server, token, name="a.md"):
+    path = f"/workspace/{server.workspace}/files/content"
+    body = {"path": name, "content": "x"}
+    return asyncio.create_task(server.call("POST", path, token=token, json=body))
+
+
+async def test_a_revoked_token_takes_its_waiting_change_with_it(manual):
+    _, issued = await manual.call("POST", "/tokens", host=True, json={"scope": "collaborator"})
+    saving = save(manual, issued["token"])
+    (asked,) = await waiting(manual, 1)
+    await manual.call("DELETE", f"/tokens/{issued['id']}", host=True)
+    status, body = await saving
+    assert (status, body["details"]["reason"]) == (403, "revoked")
+    assert await waiting(manual, 0) == []
+    answer = f"/approvals/{asked['id']}"
+    assert (await manual.call("POST", answer, host=True, json={"reply": "allow"}))[0] == 404
+    assert not (manual.folder / "a.md").exists()
+    _, log = await manual.call("GET", f"/workspace/{manual.workspace}/audit", token=CLIENT_TOKEN)
+    assert (log["items"][0]["outcome"], log["items"][0]["reason"]) == ("denied", "revoked")
+
+
+async def test_one_token_has_so_many_changes_waiting_and_others_find_room(manual):
+    saves = [save(manual, CLIENT_TOKEN, f"{n}.md") for n in range(MOST_WAITING_OF_A_TOKEN)]
+    await waiting(manual, MOST_WAITING_OF_A_TOKEN)
+    path = f"{manual.base}/workspace/{manual.workspace}/files/content"
+    headers = {"Authorization": f"Bearer {CLIENT_TOKEN}"}
+    body = {"path": "b.md", "content": "x"}
+    async with manual.http.post(path, headers=headers, json=body) as response:
+        assert response.status == 429
+        assert int(response.headers["retry-after"]) > 0
+        assert (await response.json())["code"] == "too_many_waiting"
+    saves.append(save(manual, await manual.token("collaborator"), "c.md"))
+    for asked in await waiting(manual, MOST_WAITING_OF_A_TOKEN + 1):
+        answer = f"/approvals/{asked['id']}"
+        await manual.call("POST", answer, host=True, json={"reply": "allow"})
+    assert {status for status, _ in await asyncio.gather(*saves)} == {200}

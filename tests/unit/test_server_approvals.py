@@ -8,7 +8,12 @@ import pytest
 
 from openwork.common.errors import OpenWorkError
 from openwork.server import approvals as module
-from openwork.server.approvals import ApprovalRequest, Approvals
+from openwork.server.approvals import (
+    MOST_WAITING,
+    MOST_WAITING_OF_A_TOKEN,
+    ApprovalRequest,
+    Approvals,
+)
 from openwork.server.auth import Actor
 from openwork.server.scope import Scope
 from tests.until import until
@@ -151,3 +156,52 @@ def test_the_host_sees_how_long_it_waits():
     body = approvals.describe(asked)
     assert body["expiresAt"] == asked.created_at_ms + 5_000
     assert body["waitingMs"] >= 0
+
+
+async def test_a_revoked_token_withdraws_what_was_asked_for_with_it_only():
+    approvals = Approvals("manual", 10_000)
+    other = Actor("remote", "other", Scope.COLLABORATOR)
+    asked = [request(), request(), ApprovalRequest("ws_a", "config.patch", "x", (), other)]
+    one, two, kept = (asyncio.create_task(approvals.ask(each)) for each in asked)
+    await waiting(approvals, 3)
+    approvals.revoke(ACTOR.token_hash)
+    assert [(await each).outcome for each in (one, two)] == ["revoked"] * 2
+    assert [each.id for each in approvals.list()] == [asked[2].id]
+    approvals.revoke("nobody")
+    approvals.reply(asked[2].id, allow=True)
+    assert (await kept).outcome == "allowed"
+
+
+def asking(approvals, tokens):
+    return [
+        asyncio.create_task(
+            approvals.ask(
+                ApprovalRequest("ws_a", "a", "s", (), Actor("remote", each, Scope.COLLABORATOR))
+            )
+        )
+        for each in tokens
+    ]
+
+
+async def refusal(approvals, token):
+    with pytest.raises(OpenWorkError) as caught:
+        await asking(approvals, [token])[0]
+    assert (caught.value.code, caught.value.status) == ("too_many_waiting", 429)
+    assert caught.value.details["retryAfterSeconds"] > 0
+    return caught.value.message
+
+
+async def test_so_many_wait_of_a_token_and_so_many_in_all():
+    approvals = Approvals("manual", 10_000)
+    tasks = asking(approvals, ["greedy"] * MOST_WAITING_OF_A_TOKEN)
+    await waiting(approvals, MOST_WAITING_OF_A_TOKEN)
+    assert "of this token" in await refusal(approvals, "greedy")
+    tasks += asking(approvals, (f"t{n}" for n in range(MOST_WAITING - MOST_WAITING_OF_A_TOKEN)))
+    await waiting(approvals, MOST_WAITING)
+    assert "of this token" not in await refusal(approvals, "new")
+    approvals.reply(approvals.list()[0].id, allow=True)
+    await tasks[0]
+    tasks += asking(approvals, ["greedy"])
+    await waiting(approvals, MOST_WAITING)
+    approvals.close()
+    await asyncio.gather(*tasks)

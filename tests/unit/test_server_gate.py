@@ -31,11 +31,12 @@ class Setup:
         mode: Literal["manual", "auto"] = "auto",
         timeout_ms=10_000,
         read_only=False,
+        **options,
     ):
         self.approvals = Approvals(mode, timeout_ms)
         self.audit = AuditLog(tmp_path / "data")
         self.events = ReloadEvents()
-        self.gate = Gate(self.approvals, self.audit, self.events, read_only=read_only)
+        self.gate = Gate(self.approvals, self.audit, self.events, read_only=read_only, **options)
         folder = tmp_path / "folder"
         folder.mkdir(exist_ok=True)
         self.workspace = Workspace("ws_a", "a", WorkspaceRoot(folder), None)
@@ -121,7 +122,7 @@ async def test_a_body_that_fails_is_recorded_as_failed_and_announces_nothing(tmp
 async def test_a_change_that_cannot_be_recorded_fails(tmp_path):
     setup = Setup(tmp_path)
     (tmp_path / "data").write_text("in the way of the folder")
-    with pytest.raises(OSError, match="data"):
+    with pytest.raises(OpenWorkError, match="data"):
         async with setup.change():
             pass
     assert setup.reloads() == []
@@ -168,3 +169,98 @@ async def test_who_decided_is_recorded_and_sees_what_would_change(tmp_path, allo
     (entry,) = await setup.audit.tail("ws_a", 10)
     assert entry["decidedBy"] == host.to_json()
     assert entry["outcome"] == ("done" if allow else "denied")
+
+
+async def test_a_token_revoked_while_its_change_waits_changes_nothing(tmp_path):
+    setup = Setup(tmp_path, mode="manual")
+    task = asyncio.create_task(denied(setup))
+    await until(setup.approvals.list)
+    setup.approvals.revoke(COLLABORATOR.token_hash)
+    assert await task == "revoked"
+    (entry,) = await setup.audit.tail("ws_a", 10)
+    assert (entry["outcome"], entry["reason"]) == ("denied", "revoked")
+
+
+@pytest.mark.parametrize("scope", [None, Scope.VIEWER])
+async def test_what_a_token_allows_is_asked_again_after_the_approval(tmp_path, scope):
+    scopes = [scope]
+    setup = Setup(tmp_path, mode="manual", scope_of=lambda _: scopes[0])
+    task = asyncio.create_task(denied(setup))
+    await until(setup.approvals.list)
+    setup.approvals.reply(setup.approvals.list()[0].id, allow=True)
+    assert await task == "revoked"
+    (entry,) = await setup.audit.tail("ws_a", 10)
+    assert (entry["outcome"], entry["reason"]) == ("denied", "revoked")
+    scopes[0] = Scope.OWNER
+    setup.approvals.mode = "auto"
+    async with setup.change():
+        pass
+    assert (await setup.outcomes())[0] == "done"
+
+
+async def denied(setup):
+    """Why a change was refused, whose body does not run."""
+    with pytest.raises(OpenWorkError) as caught:
+        async with setup.change():
+            pytest.fail("the body ran")
+    assert caught.value.code == "write_denied"
+    return caught.value.details["reason"]
+
+
+async def test_a_log_that_cannot_be_written_refuses_the_change_before_it_is_made(tmp_path):
+    setup = Setup(tmp_path)
+    (tmp_path / "data" / "audit" / "ws_a.jsonl").mkdir(parents=True)
+    with pytest.raises(OpenWorkError, match=r"not made.*ws_a\.jsonl") as caught:
+        async with setup.change():
+            pytest.fail("the body ran")
+    assert (caught.value.code, caught.value.status) == ("audit_unavailable", 503)
+    assert setup.reloads() == []
+
+
+async def test_a_change_on_a_full_disk_is_refused_before_it_is_made(tmp_path, monkeypatch):
+    monkeypatch.setattr("openwork.server.audit.LEAST_ROOM_BYTES", 1 << 62)
+    with pytest.raises(OpenWorkError, match="bytes are free"):
+        async with Setup(tmp_path).change():
+            pytest.fail("the body ran")
+
+
+async def test_a_log_that_breaks_while_the_change_is_made_is_told_in_the_servers_log(
+    tmp_path, caplog
+):
+    setup = Setup(tmp_path)
+
+    async def change_and_break_the_log():
+        async with setup.change() as change:
+            change.summary = "Install the skill report"
+            path = tmp_path / "data" / "audit" / "ws_a.jsonl"
+            path.unlink()
+            path.mkdir()
+
+    with pytest.raises(OSError, match=r"ws_a\.jsonl"):
+        await change_and_break_the_log()
+    (told,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert "not in the audit log of workspace ws_a: Install the skill report" in told.getMessage()
+    assert setup.reloads() == []
+
+
+async def test_a_stopping_server_ends_what_is_under_way_and_begins_nothing_more(tmp_path):
+    setup = Setup(tmp_path)
+    may_end = asyncio.Event()
+
+    async def slow():
+        async with setup.change():
+            await may_end.wait()
+
+    under_way = asyncio.create_task(slow())
+    await until(lambda: setup.gate._under_way)
+    queued = asyncio.create_task(denied(setup))
+    await asyncio.sleep(0)
+    setup.gate.close()
+    finished = asyncio.create_task(setup.gate.finished())
+    await asyncio.sleep(0)
+    assert not finished.done()
+    may_end.set()
+    await asyncio.gather(under_way, finished)
+    assert await queued == "restart"
+    assert await setup.outcomes() == ["denied", "done"]
+    await setup.gate.finished()

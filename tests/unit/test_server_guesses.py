@@ -105,3 +105,14 @@ def test_no_limit(clock):
 )
 def test_what_counts_as_one_address(one, other, same):
     assert (network(one) == network(other)) is same
+
+
+def test_pages_of_other_origins_are_counted_apart_and_slowed_down_as_well(guesses):
+    for _ in range(3):
+        guesses.wrong(GUESSER, foreign_page=True)
+    assert refused_for_s(guesses, GUESSER) == 0
+    with pytest.raises(OpenWorkError):
+        guesses.check(GUESSER, "unknown", foreign_page=True)
+    guesses.check(OTHER, "unknown", foreign_page=True)
+    fail(guesses, GUESSER, 3)
+    assert refused_for_s(guesses, GUESSER) > 0

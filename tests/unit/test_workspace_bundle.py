@@ -12,7 +12,15 @@ from hypothesis import strategies as st
 
 from openwork.common.errors import OpenWorkError
 from openwork.workspace import transaction
-from openwork.workspace.bundle import Bundle, BundleSkill, PortableFile, decode_file, portable_path
+from openwork.workspace.bundle import (
+    MAX_FRONT_MATTER_CHARACTERS,
+    Bundle,
+    BundleSkill,
+    PortableFile,
+    decode_file,
+    portable_path,
+    require_little_front_matter,
+)
 from openwork.workspace.commands import NewCommand
 from openwork.workspace.export import read_bundle
 from openwork.workspace.import_plan import Modes, plan_import
@@ -51,6 +59,27 @@ def run(root, bundle, modes=REPLACE, **options):
     changes = [item.change for item in plan.items]
     transaction.apply(root, changes, root.path.parent / "journal.json")
     return plan
+
+
+class TestFrontMatter:
+    """It is slow to read: what counts is the sum of it, not how it is shared out."""
+
+    def test_of_all_texts_together_it_is_bounded(self):
+        document = "---\n" + "a: b\n" * 10_000 + "---\n" + "body\n" * 100_000
+        require_little_front_matter([document] * 5, [])
+        with pytest.raises(OpenWorkError) as caught:
+            require_little_front_matter([document] * 6, [])
+        assert (caught.value.code, caught.value.status) == ("bundle_too_large", 413)
+        assert "300,000" in caught.value.message
+
+    def test_fields_that_become_front_matter_count(self):
+        require_little_front_matter([], ["x" * MAX_FRONT_MATTER_CHARACTERS])
+        with pytest.raises(OpenWorkError):
+            require_little_front_matter([], ["x" * MAX_FRONT_MATTER_CHARACTERS, "x"])
+
+    def test_without_front_matter_texts_may_be_long(self):
+        texts = ["# Title\n", "---\nnever: closed\n", "text\n---\n"]
+        require_little_front_matter([text + "x" * 1_000_000 for text in texts], [])
 
 
 class TestPaths:

@@ -18,6 +18,7 @@ _OUTCOMES = {
     "denied": "denied",
     "timeout": "not answered in time",
     "withdrawn": "withdrawn: its caller has left",
+    "revoked": "withdrawn: its token was revoked",
     "restart": "denied: the server stops",
 }
 _UNKNOWN = "settled while the connection was lost"

@@ -59,7 +59,7 @@ def list_approvals(
 
     With --follow, --json prints one line of JSON for each event: {"event": "added", "item": {…}} or
     {"event": "resolved", "id", "workspaceId", "outcome"}. An outcome is allowed, denied, timeout,
-    withdrawn, restart, or unknown when the connection was lost meanwhile.
+    withdrawn, revoked, restart, or unknown when the connection was lost meanwhile.
     """
     if follow:
         from openwork.cli.stopping import until_stopped

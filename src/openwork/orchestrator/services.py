@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 READY_TIMEOUT_S = 20.0
 PROBE_PAUSE_S = 0.02
+# A server that stops ends the changes that are under way first.
+GRACE_S = 15.0
 QUIET_LEVELS = ("warning", "error")
 ALLOWED_HOSTS = "OPENWORK_ALLOWED_HOSTS"
 LOG_REQUESTS = "OPENWORK_LOG_REQUESTS"
@@ -111,6 +113,7 @@ class ModuleService:
             env={**outside_environment(os.environ), **self._env},
             on_line=self._log_line,
             pass_fds=(descriptor,),
+            grace_s=GRACE_S,
         )
         try:
             await self._wait_ready(self.child)
@@ -121,7 +124,7 @@ class ModuleService:
     async def stop(self) -> None:
         """End it. Does nothing when it does not run."""
         if self.child is not None:
-            await self.child.stop()
+            await self.child.stop(GRACE_S)
 
     def close(self) -> None:
         """Give the port back."""

@@ -56,7 +56,8 @@ class Settled:
 
     Attributes:
         item: The change.
-        outcome: ``allowed``, ``denied``, ``timeout``, ``withdrawn``, ``restart``, or ``unknown``
+        outcome: ``allowed``, ``denied``, ``timeout``, ``withdrawn``,
+            ``revoked``, ``restart``, or ``unknown``
             when it was settled while the connection was lost.
         waited_s: How long it had waited.
     """

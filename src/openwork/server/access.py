@@ -120,6 +120,7 @@ class GuardedRoute(APIRoute):
             if declared.isdigit() and int(declared) > rule.body_limit_bytes:
                 raise body_too_large(rule.body_limit_bytes)
             departure = Departure(get_context(request).approvals, limited)
+            request.state.departure = departure
             unread = self.body_field is None and not rule.streams_body
             if unread and rule.least >= Scope.COLLABORATOR:
                 departure.watch()  # nobody reads the body, so nobody would see the caller leave
@@ -229,6 +230,10 @@ async def _get_workspace(request: Request) -> Workspace:
     return request.state.workspace
 
 
+async def _get_departure(request: Request) -> Departure:
+    return request.state.departure
+
+
 async def _get_mount(request: Request) -> str | None:
     return getattr(request.state, "mount", None)
 
@@ -236,4 +241,5 @@ async def _get_mount(request: Request) -> str | None:
 Context = Annotated[ServerContext, Depends(_get_context)]
 Caller = Annotated[Actor, Depends(_get_actor)]
 Target = Annotated[Workspace, Depends(_get_workspace)]
+Leaving = Annotated[Departure, Depends(_get_departure)]
 Mount = Annotated[str | None, Depends(_get_mount)]

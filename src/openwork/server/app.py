@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
@@ -46,6 +47,7 @@ from openwork.server.routes import (
     tokens,
 )
 from openwork.server.routes import workspaces as workspaces_routes
+from openwork.server.threads import Threads
 from openwork.server.tracing import start_tracing
 from openwork.version import __version__
 
@@ -117,6 +119,7 @@ def build_app(context: ServerContext) -> ASGIApp:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+        asyncio.get_running_loop().set_default_executor(Threads())
         await context.interrupted.record_at_start()
         context.automations.start()
         context.watching.start()

@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 
     from openwork.server.auth import Actor
 
-Outcome = Literal["allowed", "denied", "timeout", "withdrawn", "restart"]
+Outcome = Literal["allowed", "denied", "timeout", "withdrawn", "revoked", "restart"]
 # A follower that is this far behind is told the whole list instead.
 MOST_UNSENT = 100
+# Each holds what it would write, which may be megabytes.
+MOST_WAITING = 64
+MOST_WAITING_OF_A_TOKEN = 16
+RETRY_AFTER_S = 10
 
 
 @dataclass(frozen=True)
@@ -130,11 +134,16 @@ class Approvals:
         return [each for each in requests if workspace_id in {None, each.workspace_id}]
 
     async def ask(self, request: ApprovalRequest) -> Decision:
-        """Wait for the answer, or for :meth:`withdraw`. Other requests go on meanwhile."""
+        """Wait for the answer, :meth:`withdraw` or :meth:`revoke`. Others go on meanwhile.
+
+        Raises:
+            OpenWorkError: ``too_many_waiting`` 429 with ``details {retryAfterSeconds, waiting}``.
+        """
         if self.mode == "auto":
             return Decision("allowed")
         if self._closed:
             return Decision("restart")
+        self._require_room(request.actor)
         answer: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
         self._waiting[request.id] = _Waiting(request, answer, asyncio.current_task())
         self._tell(request, ServerEvent(self.describe(request), "added"))
@@ -156,7 +165,7 @@ class Approvals:
 
         ``list`` {items}: all that waits: at the beginning, and when a follower was too slow to be
         told each; ``added``: an item; ``resolved`` {id, workspaceId, outcome}: allowed, denied,
-        timeout, withdrawn or restart.
+        timeout, withdrawn, revoked or restart.
         """
         follower = _Follower(workspace_id)
         self._followers.add(follower)
@@ -201,6 +210,29 @@ class Approvals:
         for each in self._waiting.values():
             if each.task is task and not each.answer.done():
                 each.answer.set_result(Decision("withdrawn"))
+
+    def revoke(self, token_hash: str) -> None:
+        """A token is worthless: what was asked for with it must not happen any more."""
+        for each in self._waiting.values():
+            if each.request.actor.token_hash == token_hash and not each.answer.done():
+                each.answer.set_result(Decision("revoked"))
+
+    def _require_room(self, actor: Actor) -> None:
+        tokens = [each.request.actor.token_hash for each in self._waiting.values()]
+        own = tokens.count(actor.token_hash)
+        if own >= MOST_WAITING_OF_A_TOKEN:
+            told = f"{own} changes of this token wait for approval already."
+        elif len(tokens) >= MOST_WAITING:
+            told = f"{len(tokens)} changes wait for approval already."
+        else:
+            return
+        raise OpenWorkError(
+            "too_many_waiting",
+            told,
+            hint="Try again when the host has answered some: openwork approvals list",
+            status=429,
+            details={"retryAfterSeconds": RETRY_AFTER_S, "waiting": len(tokens)},
+        )
 
     def _tell(self, request: ApprovalRequest, event: ServerEvent) -> None:
         for follower in self._followers:

@@ -12,9 +12,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from openwork.common.errors import OpenWorkError
 from openwork.common.files import PRIVATE_FILE_MODE, ensure_private_dir
 from openwork.common.ids import new_id
 from openwork.server import audit_chain, audit_pages
+from openwork.server.threads import for_a_change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 AuditOutcome = Literal["done", "denied", "timeout", "withdrawn", "failed"]
 LONGEST_TEXT_CHARS = 4_000
+# The longest entry there can be, several times.
+LEAST_ROOM_BYTES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,18 @@ class AuditLog:
             OSError: The log cannot be written. The caller must then fail the change.
         """
         async with self._lock(record.workspace_id):
-            return await asyncio.to_thread(self._append, record)
+            with for_a_change():
+                return await asyncio.to_thread(self._append, record)
+
+    async def require_writable(self, workspace_id: str) -> None:
+        """See that an entry can be added now, before what it will tell of is done.
+
+        Raises:
+            OpenWorkError: ``audit_unavailable`` 503.
+        """
+        async with self._lock(workspace_id):
+            with for_a_change():
+                await asyncio.to_thread(self._try_out, self._path(workspace_id))
 
     async def tail(self, workspace_id: str, limit: int) -> list[dict[str, Any]]:
         """The newest ``limit`` entries, newest first, without loading the whole file."""
@@ -108,6 +123,21 @@ class AuditLog:
     def _path(self, workspace_id: str) -> Path:
         return self._folder / f"{workspace_id}.jsonl"
 
+    def _try_out(self, path: Path) -> None:
+        try:
+            ensure_private_dir(self._folder)
+            descriptor = _open(path)
+            try:
+                disk = os.fstatvfs(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            raise _unavailable(path, str(error)) from error
+        free_bytes = disk.f_bavail * disk.f_frsize
+        # Some file systems say that they have no blocks at all.
+        if disk.f_blocks and free_bytes < LEAST_ROOM_BYTES:
+            raise _unavailable(path, f"only {free_bytes:,} bytes are free on its disk")
+
     def _append(self, record: AuditRecord) -> int:
         path = self._path(record.workspace_id)
         timestamp = time.time_ns() // 1_000_000
@@ -116,7 +146,7 @@ class AuditLog:
             ensure_private_dir(self._folder)
             end = _chain_end(path)
         line, digest = audit_chain.seal(_entry(record, timestamp, end))
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE_MODE)
+        descriptor = _open(path)
         try:
             # A line cut short by a crash is kept on a line of its own: nothing is rewritten.
             _write_all(descriptor, (b"\n" if end.unended else b"") + line + b"\n")
@@ -195,6 +225,19 @@ def _text(value: str) -> str:
     if len(value) > LONGEST_TEXT_CHARS:
         value = value[:LONGEST_TEXT_CHARS] + "…"
     return value.encode(errors="replace").decode()
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE_MODE)
+
+
+def _unavailable(path: Path, reason: str) -> OpenWorkError:
+    return OpenWorkError(
+        "audit_unavailable",
+        f"The change was not made, because it could not be recorded in {path}: {reason}.",
+        hint="Let the server write its audit log, then try again.",
+        status=503,
+    )
 
 
 def _write_all(descriptor: int, data: bytes) -> None:

@@ -101,11 +101,12 @@ class Authenticator:
         presented = headers.get(HOST_TOKEN_HEADER)
         if presented is not None:
             digest = token_hash(presented)
-            self.guesses.check(address, digest)
+            page = _of_foreign_page(headers)
+            self.guesses.check(address, digest, foreign_page=page)
             if same_secret(digest, self._host_hash):
                 self.guesses.right(address, digest)
                 return Actor("host", digest, Scope.OWNER, _client_id(headers))
-            self.guesses.wrong(address)
+            self.guesses.wrong(address, foreign_page=page)
             raise _unauthorized("Invalid host token.")
         token = _presented(headers, allow_basic=False)
         actor = self._by_token(token, headers, address) if token else None
@@ -113,14 +114,21 @@ class Authenticator:
             raise _unauthorized("Missing or invalid host token.")
         return actor
 
+    def scope_now(self, actor: Actor) -> Scope | None:
+        """What the token of somebody who came in before allows now; None when it was revoked."""
+        if actor.kind != "remote" or same_secret(actor.token_hash, self._client_hash):
+            return actor.scope
+        return self._tokens.scope_of(actor.token_hash)
+
     def _by_token(self, token: str, headers: Mapping[str, str], address: str) -> Actor | None:
         digest = token_hash(token)
-        self.guesses.check(address, digest)
+        page = _of_foreign_page(headers)
+        self.guesses.check(address, digest, foreign_page=page)
         scope: Scope | None = Scope.COLLABORATOR
         if not same_secret(digest, self._client_hash):
             scope = self._tokens.scope_of(digest)
         if scope is None:
-            self.guesses.wrong(address)
+            self.guesses.wrong(address, foreign_page=page)
             return None
         self.guesses.right(address, digest)
         return Actor("remote", digest, scope, _client_id(headers))
@@ -164,16 +172,22 @@ def _presented(headers: Mapping[str, str], *, allow_basic: bool) -> str | None:
 
 def _refuse_foreign_page(headers: Mapping[str, str]) -> None:
     """A browser may send remembered basic credentials for a page of another origin."""
-    site = headers.get("sec-fetch-site")
-    origin = headers.get("origin")
-    same_origin = origin is None or origin.partition("://")[2] == headers.get("host", "")
-    if (site is not None and site not in {"same-origin", "none"}) or not same_origin:
+    if _of_foreign_page(headers):
         raise OpenWorkError(
             "forbidden",
             "Basic authentication is not accepted from a page of another origin.",
             hint="Send the token as 'Authorization: Bearer …'.",
             status=403,
         )
+
+
+def _of_foreign_page(headers: Mapping[str, str]) -> bool:
+    """Whether a browser says that a page of another origin makes the request."""
+    site = headers.get("sec-fetch-site")
+    if site is not None and site not in {"same-origin", "none"}:
+        return True
+    origin = headers.get("origin")
+    return origin is not None and origin.partition("://")[2] != headers.get("host", "")
 
 
 def _client_id(headers: Mapping[str, str]) -> str | None:

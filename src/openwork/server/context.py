@@ -12,6 +12,7 @@ from openwork.server.approvals import Approvals
 from openwork.server.audit import AuditLog
 from openwork.server.auth import Authenticator
 from openwork.server.automations import Automations
+from openwork.server.config_answers import ConfigAnswers
 from openwork.server.config_store import ConfigStore
 from openwork.server.files import Files
 from openwork.server.gate import Gate
@@ -56,6 +57,7 @@ class ServerContext:
     interrupted: Interrupted
     event_streams: EventStreams = field(default_factory=EventStreams)
     files: Files = field(default_factory=Files)
+    config_answers: ConfigAnswers = field(default_factory=ConfigAnswers)
     downloads: OpenStreams = field(default_factory=OpenStreams)
     metrics: Metrics = field(default_factory=Metrics)
     bound_port: int = 0
@@ -69,6 +71,7 @@ class ServerContext:
     def stop(self) -> None:
         """The server stops: what would wait for ever is answered now."""
         self.approvals.close()
+        self.gate.close()
         self.event_streams.stop()
 
 
@@ -86,18 +89,26 @@ def build_context(settings: ServerSettings) -> ServerContext:
     audit = AuditLog(settings.data_dir)
     reload_events = ReloadEvents()
     registry = Registry(settings.workspaces, settings.authorized_roots)
+    authenticator = Authenticator(
+        settings.token, settings.host_token, tokens, Guesses(settings.failed_auth_per_minute)
+    )
+    gate = Gate(
+        approvals,
+        audit,
+        reload_events,
+        read_only=settings.read_only,
+        scope_of=authenticator.scope_now,
+    )
     context = ServerContext(
         settings=settings,
         tokens=tokens,
-        authenticator=Authenticator(
-            settings.token, settings.host_token, tokens, Guesses(settings.failed_auth_per_minute)
-        ),
+        authenticator=authenticator,
         approvals=approvals,
         audit=audit,
         reload_events=reload_events,
         hub=Hub(settings.hub_api_url, settings.hub_raw_url),
         interrupted=Interrupted(settings.data_dir, audit),
-        gate=Gate(approvals, audit, reload_events, read_only=settings.read_only),
+        gate=gate,
         registry=registry,
         watching=Watching(reload_events, registry),
         config_store=ConfigStore(settings.config_path),
@@ -110,8 +121,10 @@ def build_context(settings: ServerSettings) -> ServerContext:
         ),
         bound_port=settings.port,
     )
+    tokens.on_revoke(approvals.revoke)
     tokens.on_revoke(context.files.sessions.end_of_token)
     registry.on_remove(lambda gone: context.files.forget(gone.id))
+    registry.on_remove(lambda gone: context.config_answers.forget(gone.id))
     tokens.on_revoke(context.event_streams.cut)
     registry.on_remove(lambda gone: context.event_streams.cut_workspace(gone.id))
     tokens.on_revoke(context.downloads.cut)

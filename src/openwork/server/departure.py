@@ -18,6 +18,9 @@ class Departure:
 
     The framework reads the body and then listens no more; without this a change whose caller is
     long gone could still be allowed and made.
+
+    Attributes:
+        left: The caller is known to have left.
     """
 
     def __init__(self, approvals: Approvals, receive: Receive) -> None:
@@ -25,17 +28,19 @@ class Departure:
         self._receive = receive
         self._task = asyncio.current_task()
         self._watcher: asyncio.Task[None] | None = None
+        self.left = False
 
     async def receive(self) -> Message:
         """The caller's next message; behind the last one of the body, the watch begins."""
         message = await self._receive()
-        if not message.get("more_body", False) and self._watcher is None:
+        if not message.get("more_body", False):
             self.watch()
         return message
 
     def watch(self) -> None:
-        """Watch from now on; the caller's body is of no interest."""
-        self._watcher = asyncio.create_task(self._wait_for_departure())
+        """Watch from now on, if not yet; what is left of the caller's body is of no interest."""
+        if self._watcher is None:
+            self._watcher = asyncio.create_task(self._wait_for_departure())
 
     def close(self) -> None:
         """The request is answered."""
@@ -48,4 +53,5 @@ class Departure:
                 pass
         except OpenWorkError:  # a body over the limit that nobody wants
             return
+        self.left = True
         self._approvals.withdraw(self._task)

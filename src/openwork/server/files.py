@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from openwork.common.errors import OpenWorkError
+from openwork.server.turns import Turns
 from openwork.workspace.catalog import Catalog
 from openwork.workspace.file_events import FileEvents
 from openwork.workspace.file_sessions import FileSessions
@@ -29,11 +30,15 @@ class WorkspaceFiles:
         events: What file sessions and uploads have changed.
         listing: Held by whoever lists folders: one at a time, so that many who ask leave threads
             for others.
+        planning: Turns at working out imports.
+        exporting: Turns at exports.
     """
 
     catalog: Catalog
     events: FileEvents
     listing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    planning: Turns = field(default_factory=Turns)
+    exporting: Turns = field(default_factory=Turns)
 
     def changed(self, paths: Sequence[str]) -> None:
         """Tell the catalog of changes. Blocking; never fails: they are done already."""

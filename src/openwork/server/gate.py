@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
+import logging
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.approvals import ApprovalRequest
 from openwork.server.audit import AuditRecord
 from openwork.server.auth import require
 from openwork.server.scope import Scope
+from openwork.server.threads import for_a_change
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Generator, Sequence
     from pathlib import Path
 
     from openwork.server.approvals import Approvals
@@ -24,10 +26,14 @@ if TYPE_CHECKING:
     from openwork.server.reload_events import Reason, ReloadEvents, ReloadTrigger
 
 
-_REFUSALS = {
+logger = logging.getLogger(__name__)
+
+Refusal = Literal["denied", "timeout", "withdrawn", "revoked", "restart"]
+_REFUSALS: dict[Refusal, str] = {
     "denied": "was denied by the host",
     "timeout": "was not approved in time",
     "withdrawn": "was withdrawn: its caller has left",
+    "revoked": "was denied: its token was revoked",
     "restart": "was denied: the server stops",
 }
 
@@ -74,12 +80,27 @@ class Gate:
         reload_events: ReloadEvents,
         *,
         read_only: bool,
+        scope_of: Callable[[Actor], Scope | None] = lambda actor: actor.scope,
     ) -> None:
+        """``scope_of`` tells what somebody may do by now; None: nothing any more."""
+        self._scope_of = scope_of
         self._approvals = approvals
         self._audit = audit
         self._reload_events = reload_events
         self._read_only = read_only
         self._locks: dict[str, asyncio.Lock] = {}
+        self._stopping = False
+        self._under_way = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def close(self) -> None:
+        """The server stops: no change begins any more."""
+        self._stopping = True
+
+    async def finished(self) -> None:
+        """Wait until no change is under way."""
+        await self._idle.wait()
 
     @asynccontextmanager
     async def change(
@@ -113,7 +134,9 @@ class Gate:
 
         Raises:
             OpenWorkError: ``read_only``, ``forbidden``, or ``write_denied`` with
-                ``details {requestId, reason: denied|timeout|withdrawn|restart}``.
+                ``details {requestId, reason: denied|timeout|withdrawn|revoked|restart}``;
+                ``too_many_waiting`` 429; ``audit_unavailable`` 503, before the body runs.
+            OSError: The body ran but could not be recorded; the server's log says so.
         """
         require_writable(read_only=self._read_only and writes)
         require(actor, Scope.COLLABORATOR)
@@ -125,23 +148,52 @@ class Gate:
         await self._approve(workspace, change, request)
         outcome: AuditOutcome = "failed"
         lock = self._locks.setdefault(workspace.id, asyncio.Lock())
-        async with lock, self._reload_events.own_change(workspace.id, paths, reload):
-            try:
-                yield change
-                outcome = "done"
-            finally:
-                change.recorded_at_ms = await self._record(
-                    actor, workspace, action, change, outcome
-                )
+        with for_a_change():
+            async with lock:
+                await self._ask_again(workspace, change, request)
+                await self._audit.require_writable(workspace.id)
+                with self._busy():
+                    async with self._reload_events.own_change(workspace.id, paths, reload):
+                        try:
+                            yield change
+                            outcome = "done"
+                        finally:
+                            change.recorded_at_ms = await self._record(
+                                actor, workspace, action, change, outcome
+                            )
+
+    @contextmanager
+    def _busy(self) -> Generator[None]:
+        self._under_way += 1
+        self._idle.clear()
+        try:
+            yield
+        finally:
+            self._under_way -= 1
+            if not self._under_way:
+                self._idle.set()
 
     async def _approve(
         self, workspace: Workspace, change: Change, request: ApprovalRequest
     ) -> None:
         decision = await self._approvals.ask(request)
         change.decided_by = decision.by
-        outcome = decision.outcome
-        if outcome == "allowed":
-            return
+        if decision.outcome != "allowed":
+            await self._refuse(workspace, change, request, decision.outcome)
+
+    async def _ask_again(
+        self, workspace: Workspace, change: Change, request: ApprovalRequest
+    ) -> None:
+        """Refuse what waited until the server stopped, or its token was revoked."""
+        if self._stopping:
+            await self._refuse(workspace, change, request, "restart")
+        scope = self._scope_of(request.actor)
+        if scope is None or scope < Scope.COLLABORATOR:
+            await self._refuse(workspace, change, request, "revoked")
+
+    async def _refuse(
+        self, workspace: Workspace, change: Change, request: ApprovalRequest, outcome: Refusal
+    ) -> NoReturn:
         await self._record(request.actor, workspace, request.action, change, outcome)
         raise OpenWorkError(
             "write_denied",
@@ -157,9 +209,14 @@ class Gate:
         workspace: Workspace,
         action: str,
         change: Change,
-        outcome: AuditOutcome | Literal["restart"],
+        outcome: AuditOutcome | Refusal,
     ) -> int:
-        recorded, reason = ("denied", "restart") if outcome == "restart" else (outcome, "")
+        recorded: AuditOutcome
+        reason = ""
+        if outcome == "restart" or outcome == "revoked":
+            recorded, reason = "denied", outcome
+        else:
+            recorded = outcome
         record = AuditRecord(
             workspace.id,
             actor,
@@ -170,4 +227,16 @@ class Gate:
             reason,
             decided_by=change.decided_by,
         )
-        return await asyncio.shield(self._audit.append(record))
+        try:
+            return await asyncio.shield(self._audit.append(record))
+        except OSError as error:
+            # Told, not traced. The answer is a failure, though the change may be made.
+            logger.error(  # noqa: TRY400
+                "not in the audit log of workspace %s: %s (%s, %s): %s",
+                workspace.id,
+                change.summary,
+                action,
+                outcome,
+                error,
+            )
+            raise

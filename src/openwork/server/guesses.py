@@ -3,6 +3,9 @@
 A caller whose token was right before is never kept waiting, so that somebody behind the same
 address (a proxy, a shared machine) cannot lock others out. While an address waits, its unknown
 tokens are not even compared.
+
+Web pages of other origins are counted apart: any page may let its visitor's browser send tokens to
+a local server, and must not lock the command line and the server's own page out with it.
 """
 
 from __future__ import annotations
@@ -45,15 +48,20 @@ class Guesses:
         self._failures: OrderedDict[str, deque[float]] = OrderedDict()
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
-    def check(self, address: str, token_hash: str) -> None:
+    def check(self, address: str, token_hash: str, *, foreign_page: bool = False) -> None:
         """Let an attempt pass.
+
+        Args:
+            address: Where it comes from.
+            token_hash: Of the token.
+            foreign_page: A page of another origin sends it.
 
         Raises:
             OpenWorkError: ``too_many_attempts`` 429 with ``details {retryAfterSeconds}``.
         """
         if not self._failures or (address, token_hash) in self._known:
             return
-        failures = self._failures.get(network(address))
+        failures = self._failures.get(_counted(address, foreign_page=foreign_page))
         if failures is None or len(failures) < self._most:
             return
         wait_s = math.ceil(failures[0] + WINDOW_S - self._clock())
@@ -68,12 +76,12 @@ class Guesses:
             details={"retryAfterSeconds": wait_s},
         )
 
-    def wrong(self, address: str) -> None:
-        """A token was wrong."""
+    def wrong(self, address: str, *, foreign_page: bool = False) -> None:
+        """A token was wrong; arguments as ``check``."""
         self.failed += 1
         if self._most == 0:
             return
-        key = network(address)
+        key = _counted(address, foreign_page=foreign_page)
         failures = self._failures.setdefault(key, deque(maxlen=self._most))
         failures.append(self._clock())
         self._failures.move_to_end(key)
@@ -92,6 +100,11 @@ class Guesses:
         """A token was revoked: it counts as any other from now on."""
         for key in [each for each in self._known if each[1] == token_hash]:
             del self._known[key]
+
+
+def _counted(address: str, *, foreign_page: bool) -> str:
+    """What failures are counted by; no address has a space in it."""
+    return f"{network(address)} page" if foreign_page else network(address)
 
 
 @lru_cache(maxsize=1024)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import resource
 import socket
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # Open event streams never end by themselves: when the server stops they are cut after this time.
 STOP_GRACE_S = 1
+# An import of a thousand files takes a few seconds.
+CHANGE_GRACE_S = 10
 KEEPALIVE_S = 75
 BACKLOG = 2048
 MOST_DESCRIPTORS = 65_536
@@ -95,6 +98,17 @@ class _Server(uvicorn.Server):
         self._context = context
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop."""
+        """Stop, once the changes under way are made: each is whole, recorded and answered."""
         self._context.stop()
+        for each in self.servers:
+            each.close()
+        try:
+            async with asyncio.timeout(CHANGE_GRACE_S):
+                await self._context.gate.finished()
+        except TimeoutError:
+            logger.warning(
+                "a change is still under way after %s s; one of several files is undone at the "
+                "next start",
+                CHANGE_GRACE_S,
+            )
         await super().shutdown(sockets)

@@ -31,6 +31,8 @@ MAX_BUNDLE_BYTES = 16_000_000
 MAX_SKILLS = 200
 MAX_COMMANDS = 200
 MAX_FILES = 1000
+# YAML is slow to read: this is about two seconds of work.
+MAX_FRONT_MATTER_CHARACTERS = 262_144
 MAX_PATH_PARTS = 16
 SKILLS_FOLDER = PLACES[0]
 FILE_SECTIONS = ("agents", "plugins", "tools")
@@ -193,6 +195,28 @@ def travels(name: str) -> bool:
     lower = name.lower()
     keys = lower.startswith(".env") or is_private(name)
     return not (keys or lower in _LEFT_OUT or is_temporary(name))
+
+
+def require_little_front_matter(documents: Iterable[str], fields: Iterable[str]) -> None:
+    """Refuse a bundle that would take too long to read.
+
+    Args:
+        documents: Markdown texts that may open with front matter.
+        fields: Texts that will be written into front matter.
+
+    Raises:
+        OpenWorkError: ``bundle_too_large`` 413.
+    """
+    size = sum(map(frontmatter.front_characters, documents)) + sum(map(len, fields))
+    if size > MAX_FRONT_MATTER_CHARACTERS:
+        raise OpenWorkError(
+            "bundle_too_large",
+            f"The front matter of the bundle has {size:,} characters in all; at most "
+            f"{MAX_FRONT_MATTER_CHARACTERS:,} are allowed.",
+            hint="Import it in parts, or move long texts below the front matter.",
+            status=413,
+            details={"maxCharacters": MAX_FRONT_MATTER_CHARACTERS, "size": size},
+        )
 
 
 def require_distinct(kind: str, names: Iterable[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, cast
 
 from openwork.common.errors import OpenWorkError
@@ -87,6 +88,51 @@ def read_openwork(root: WorkspaceRoot) -> dict[str, JsonValue]:
     """
     path = root.top.child(*OPENWORK_NAMES)
     return {} if path.stat() is None else _parse_openwork(_read(path), str(path))
+
+
+@dataclass(frozen=True, slots=True)
+class ConfigFiles:
+    """Both files as they are.
+
+    Attributes:
+        opencode: The engine's, with its path; None when there is none.
+        openwork: ``openwork.json``, likewise.
+    """
+
+    opencode: tuple[SafePath, bytes] | None
+    openwork: tuple[SafePath, bytes] | None
+
+    @property
+    def digest(self) -> str:
+        """The same as long as both files are."""
+        both = (self.opencode, self.openwork)
+        return " ".join("-" if each is None else sha256(each[1]).hexdigest() for each in both)
+
+    def parse(self) -> dict[str, dict[str, JsonValue]]:
+        """``{opencode, openwork}``; empty objects for missing files.
+
+        Raises:
+            OpenWorkError: ``invalid_jsonc`` or ``invalid_json`` 422.
+        """
+        opencode, openwork = self.opencode, self.openwork
+        return {
+            "opencode": {} if opencode is None else parse_config(opencode[1], str(opencode[0])),
+            "openwork": {} if openwork is None else _parse_openwork(openwork[1], str(openwork[0])),
+        }
+
+
+def read_files(root: WorkspaceRoot) -> ConfigFiles:
+    """Both files, not parsed.
+
+    Raises:
+        OpenWorkError: ``file_too_large`` 413; others as ``SafePath.read``.
+    """
+    opencode, exists = find_config(root)
+    openwork = root.top.child(*OPENWORK_NAMES)
+    return ConfigFiles(
+        (opencode, _read(opencode)) if exists else None,
+        None if openwork.stat() is None else (openwork, _read(openwork)),
+    )
 
 
 def plan_edit(root: WorkspaceRoot, edit: Callable[[str], str]) -> PlannedWrite:

@@ -142,6 +142,13 @@ def parse(text: str, *, name: str) -> Document:
     )
 
 
+def front_characters(text: str) -> int:
+    """How long the front matter of ``text`` is, without reading it; 0 when it has none."""
+    opening = _OPENING.match(text, len(_BOM) if text.startswith(_BOM) else 0)
+    closing = None if opening is None else _CLOSING.search(text, opening.end())
+    return 0 if opening is None or closing is None else closing.start() - opening.end()
+
+
 def parse_bytes(data: bytes, *, name: str) -> Document:
     """As ``parse``, of a file's bytes, which must be UTF-8."""
     try:

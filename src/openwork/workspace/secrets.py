@@ -45,6 +45,10 @@ _MIN_SHAPE_CHARACTERS = 7  # ``a://:b@``
 _SHORT_CHARACTERS = 64
 _MAX_PLACEHOLDER_CHARACTERS = 200
 
+_MARKS = tuple((mark, position) for position, shape in enumerate(SHAPES) for mark in shape.marks)
+_UNMARKED = {position for position, shape in enumerate(SHAPES) if not shape.marks}
+_UNMARKED_SHAPES = tuple(SHAPES[position] for position in sorted(_UNMARKED))
+
 Path: TypeAlias = tuple[str | int, ...]
 
 
@@ -125,6 +129,8 @@ def shape_of(text: str) -> str | None:
 
 def shapes_in(text: str) -> Iterator[tuple[str, int]]:
     """Every shape in ``text``: its kind, and the line it begins in, from 1."""
+    if len(text) < _MIN_SHAPE_CHARACTERS:
+        return
     for shape in _shapes_for(text):
         for match in shape.pattern.finditer(text):
             start, end = _secret_span(match)
@@ -314,12 +320,16 @@ def _kind_of_name(name: str) -> str | None:
     return next((kind for kind, pattern in _NAMES if pattern.fullmatch(name)), None)
 
 
-def _shapes_for(text: str) -> Iterator[Shape]:
-    """The shapes whose marks are in ``text``."""
+def _shapes_for(text: str) -> tuple[Shape, ...]:
+    """The shapes whose marks are in ``text``.
+
+    A configuration may hold a hundred thousand short texts: this is one flat pass over the marks.
+    """
     lower = text.lower()
-    return (
-        shape for shape in SHAPES if not shape.marks or any(mark in lower for mark in shape.marks)
-    )
+    found = {position for mark, position in _MARKS if mark in lower}
+    if not found:
+        return _UNMARKED_SHAPES
+    return tuple(SHAPES[position] for position in sorted(found | _UNMARKED))
 
 
 def _secret_span(match: re.Match[str]) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 import yaml
@@ -221,6 +222,8 @@ def _key(node: yaml.Node) -> str:
     return _text(node)
 
 
+# A change reads the same text several times.
+@lru_cache(maxsize=1)
 def _compose(text: str) -> tuple[str, yaml.Node | None]:
     """The tree of ``text``; when that is no YAML, of it with quotes around values with a colon.
 

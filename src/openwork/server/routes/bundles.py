@@ -11,7 +11,16 @@ from fastapi import Query
 from pydantic import Field
 
 from openwork.common.errors import OpenWorkError
-from openwork.server.access import CLIENT, Access, Caller, Context, Target, access, guarded_router
+from openwork.server.access import (
+    CLIENT,
+    Access,
+    Caller,
+    Context,
+    Leaving,
+    Target,
+    access,
+    guarded_router,
+)
 from openwork.server.any_json import AnyJson
 from openwork.server.auth import require
 from openwork.server.imports import journal_of
@@ -30,6 +39,7 @@ from openwork.workspace.bundle import (
     Encoding,
     command_from_text,
     decode_file,
+    require_little_front_matter,
 )
 from openwork.workspace.commands import NewCommand
 from openwork.workspace.export import read_bundle
@@ -37,7 +47,10 @@ from openwork.workspace.import_plan import ImportPlan, Mode, Modes, plan_import
 from openwork.workspace.sensitive import warnings_of, without_sensitive
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from openwork.server.registry import Workspace
+    from openwork.workspace.bundle import PortableFile
     from openwork.workspace.export import Export
 
 router = guarded_router("bundles")
@@ -121,20 +134,33 @@ class ImportBody(WireModel):
         """The bundle in it.
 
         Raises:
-            OpenWorkError: A command or a file cannot be read.
+            OpenWorkError: A command or a file cannot be read, or there is too much front matter.
         """
+        files = tuple(
+            decode_file(each.path, each.content, each.encoding, run=each.executable)
+            for each in self.files or ()
+        )
+        require_little_front_matter(self._documents(files), self._fields())
         return Bundle(
             self.opencode,
             self.openwork,
             None if self.skills is None else tuple(each.read() for each in self.skills),
             None if self.commands is None else tuple(each.read() for each in self.commands),
-            None
-            if self.files is None
-            else tuple(
-                decode_file(each.path, each.content, each.encoding, run=each.executable)
-                for each in self.files
-            ),
+            None if self.files is None else files,
         )
+
+    def _documents(self, files: tuple[PortableFile, ...]) -> Iterator[str]:
+        """The texts that open with front matter."""
+        yield from (each.content for each in self.skills or ())
+        yield from (each.content for each in self.commands or () if each.content is not None)
+        yield from (each.text or "" for each in files if each.path.endswith(".md"))
+
+    def _fields(self) -> Iterator[str]:
+        """The texts that become front matter."""
+        for skill in self.skills or ():
+            yield skill.description or ""
+        for command in self.commands or ():
+            yield from (each or "" for each in (command.description, command.agent, command.model))
 
     def modes(self) -> Modes:
         """How to import each section."""
@@ -144,6 +170,8 @@ class ImportBody(WireModel):
 @router.get("/workspace/{workspace_id}/export")
 @access(CLIENT)
 async def export_bundle(
+    context: Context,
+    leaving: Leaving,
     actor: Caller,
     workspace: Target,
     sensitive: Annotated[str, Query(description="auto, include or exclude")] = "auto",
@@ -162,7 +190,8 @@ async def export_bundle(
     if sensitive == "include":
         require(actor, Scope.OWNER)
     cautious = actor.scope < Scope.OWNER
-    export = await asyncio.to_thread(_export, workspace, sensitive, cautious=cautious)
+    async with context.files.of(workspace).exporting.take(leaving):
+        export = await asyncio.to_thread(_export, workspace, sensitive, cautious=cautious)
     body: dict[str, Any] = {"workspaceId": workspace.id, "exportedAt": _now_ms()}
     body |= export.bundle.to_json()
     if export.problems:
@@ -173,7 +202,12 @@ async def export_bundle(
 @router.post("/workspace/{workspace_id}/import")
 @access(IMPORT)
 async def import_bundle(
-    context: Context, actor: Caller, workspace: Target, body: ImportBody, preview: str = ""
+    context: Context,
+    leaving: Leaving,
+    actor: Caller,
+    workspace: Target,
+    body: ImportBody,
+    preview: str = "",
 ) -> dict[str, Any]:
     """``{ok}``, once all of it is written; when a part fails, all is as it was.
 
@@ -188,7 +222,8 @@ async def import_bundle(
             status=400,
         )
     trusted = actor.scope >= Scope.OWNER
-    plan = await asyncio.to_thread(_plan, workspace, body, trusted=trusted)
+    async with context.files.of(workspace).planning.take(leaving):
+        plan = await asyncio.to_thread(_plan, workspace, body, trusted=trusted)
     if switch(preview, default=False):
         return plan.to_json()
     if wanted is not None and plan.fingerprint != wanted:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
+
+from starlette.responses import Response
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
@@ -15,11 +18,12 @@ from openwork.server.shown import shown
 from openwork.server.wire import WireModel
 from openwork.workspace import config, transaction
 from openwork.workspace.hidden_values import restore_hidden
-from openwork.workspace.secrets import redact
 from openwork.workspace.transaction import FileChange
 from openwork.workspace.untrusted_config import refuse_untrusted
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from openwork.server.auth import Actor
     from openwork.server.registry import Workspace
     from openwork.workspace.jsonc import JsonValue
@@ -34,20 +38,20 @@ class ConfigPatch(WireModel):
     openwork: dict[str, Any] | None = None
 
 
-@router.get("/workspace/{workspace_id}/config")
+@router.get("/workspace/{workspace_id}/config", response_class=AnyJson)
 @access(CLIENT)
-async def read_config(context: Context, actor: Caller, workspace: Target) -> AnyJson:
+async def read_config(context: Context, actor: Caller, workspace: Target) -> Response:
     """``{opencode, openwork, updatedAt}``: both files parsed; when the workspace last changed.
 
     Below owner every secret is ``***``.
     """
     newest = await context.audit.tail(workspace.id, 1)
-    files = {
-        "opencode": config.read_config(workspace.root),
-        "openwork": config.read_openwork(workspace.root),
-    }
-    shown = files if actor.scope >= Scope.OWNER else {key: redact(files[key]) for key in files}
-    return AnyJson({**shown, "updatedAt": newest[0]["timestamp"] if newest else None})
+    both = await context.config_answers.read(workspace, hide=actor.scope < Scope.OWNER)
+    updated_at = json.dumps(newest[0]["timestamp"] if newest else None).encode()
+    return Response(
+        both.removesuffix(b"}") + b',"updatedAt":' + updated_at + b"}",
+        media_type="application/json",
+    )
 
 
 @router.patch("/workspace/{workspace_id}/config")
@@ -63,7 +67,8 @@ async def patch_config(
         raise OpenWorkError(
             "invalid_payload", "Nothing to change: give opencode or openwork.", status=400
         )
-    paths = [each.path.absolute for each in _plan(workspace, actor, body)]
+    planned = await asyncio.to_thread(_plan, workspace, actor, body)
+    paths = [each.path.absolute for each in planned]
     paths = paths or [config.find_config(workspace.root)[0].absolute]
     names = ", ".join(sorted({*(body.opencode or {}), *(body.openwork or {})}))
     trigger = ReloadTrigger("config", action="updated", path=paths[0].name)
@@ -79,10 +84,7 @@ async def patch_config(
         await context.interrupted.undo(workspace)
         # The files may have changed while the approval was waited for.
         await asyncio.to_thread(
-            transaction.apply,
-            workspace.root,
-            [_as_change(each) for each in _plan(workspace, actor, body)],
-            journal_of(context.settings.data_dir, workspace),
+            _apply, workspace, actor, body, journal_of(context.settings.data_dir, workspace)
         )
     return {"updatedAt": change.recorded_at_ms}
 
@@ -96,6 +98,11 @@ def _plan(workspace: Workspace, actor: Actor, body: ConfigPatch) -> list[config.
         actor, body.openwork, config.read_openwork(root), "openwork"
     )
     return config.plan(root, opencode=opencode, openwork=openwork)
+
+
+def _apply(workspace: Workspace, actor: Actor, body: ConfigPatch, journal: Path) -> None:
+    changes = [_as_change(each) for each in _plan(workspace, actor, body)]
+    transaction.apply(workspace.root, changes, journal)
 
 
 def _as_change(write: config.PlannedWrite) -> FileChange:
