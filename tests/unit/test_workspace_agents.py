@@ -68,11 +68,12 @@ def test_an_older_file_is_changed_where_it_is_and_deleted_with_its_double(tmp_pa
     write(tmp_path, "New\n")
     assert old.read_text() == "New\n"
     new = put(tmp_path, "B\n")
-    assert agents.delete(WorkspaceRoot(tmp_path), "x").absolute == new
+    planned = agents.plan_removal(WorkspaceRoot(tmp_path), "x")
+    assert (planned.path.absolute, planned.apply()) == (new, "removed")
     assert not old.exists()
     assert not new.exists()
     with pytest.raises(OpenWorkError, match="no agent"):
-        agents.delete(WorkspaceRoot(tmp_path), "x")
+        agents.plan_removal(WorkspaceRoot(tmp_path), "x")
 
 
 # As engine 1.18.33 answers: see tests/service/test_server_agents_engine.py, which asks it.

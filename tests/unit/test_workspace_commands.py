@@ -99,8 +99,8 @@ class TestWriting:
         write(tmp_path, template="New")
         assert path.read_text() == "---\nname: standup\n---\nNew\n"
         refused(tmp_path, "name_taken", "file")
-        assert commands.delete(WorkspaceRoot(tmp_path), "file") == []
-        assert len(commands.delete(WorkspaceRoot(tmp_path), "/standup")) == 1
+        assert commands.plan_removal(WorkspaceRoot(tmp_path), "file").apply() is None
+        assert commands.plan_removal(WorkspaceRoot(tmp_path), "/standup").apply() == "removed"
         assert not path.exists()
 
     @pytest.mark.parametrize(
@@ -151,11 +151,11 @@ class TestWriting:
         assert listed(folder).items == []
         refused(folder, "invalid_path")
         if link == "file":
-            commands.delete(WorkspaceRoot(folder), "standup")
+            commands.plan_removal(WorkspaceRoot(folder), "standup").apply()
             assert not path.is_symlink()
         else:
             with pytest.raises(OpenWorkError, match="leads out"):
-                commands.delete(WorkspaceRoot(folder), "standup")
+                commands.plan_removal(WorkspaceRoot(folder), "standup").apply()
         assert secret.read_text() == "secret"
 
     @given(

@@ -135,7 +135,7 @@ class TestSearch:
         assert listing.items == []
         assert [each.code for each in listing.problems] == ["invalid_path"]
         refused("skill_not_found", lambda: skills.read_skill(WorkspaceRoot(folder), "it"))
-        refused("skill_not_found", lambda: skills.delete(WorkspaceRoot(folder), "it"))
+        refused("skill_not_found", lambda: skills.plan_removal(WorkspaceRoot(folder), "it"))
         if link != "category":
             planned = skills.plan(WorkspaceRoot(folder), "it", text_of("it", "new"), None)
             refused("invalid_path", planned.apply)
@@ -146,7 +146,7 @@ class TestSearch:
         (folder / ".claude/skills").mkdir(parents=True)
         (folder / ".claude/skills/it").symlink_to("../../shared/it")
         assert names(folder) == ["it"]
-        skills.delete(WorkspaceRoot(folder), "it")
+        skills.plan_removal(WorkspaceRoot(folder), "it").apply()
         assert names(folder) == []
         assert (folder / "shared/it/SKILL.md").exists()
 
@@ -224,19 +224,20 @@ class TestWriting:
         path = add(folder / place, "it")
         self.write(folder, content=text_of("it", "new"))
         assert path.read_text() == text_of("it", "new")
-        assert skills.delete(WorkspaceRoot(folder), "it").absolute == path.parent
+        planned = skills.plan_removal(WorkspaceRoot(folder), "it")
+        assert (planned.path.absolute, planned.apply()) == (path.parent, "removed")
         assert not path.parent.exists()
         assert path.parent.parent.exists()
 
     def test_a_category_is_no_skill_to_delete(self, folder):
         add(folder / ".opencode/skills/office", "letters")
-        refused("skill_not_found", lambda: skills.delete(WorkspaceRoot(folder), "office"))
+        refused("skill_not_found", lambda: skills.plan_removal(WorkspaceRoot(folder), "office"))
         assert names(folder) == ["letters"]
 
     def test_skills_of_others_are_shadowed_never_changed(self, folder, home):
         above = add(folder.parent / ".opencode/skills", "it")
         users = add(home / ".claude/skills", "it")
-        refused("skill_not_found", lambda: skills.delete(WorkspaceRoot(folder), "it"))
+        refused("skill_not_found", lambda: skills.plan_removal(WorkspaceRoot(folder), "it"))
         assert self.write(folder, content=text_of("it", "mine")).action == "added"
         assert above.read_text() == users.read_text() == text_of("it")
 

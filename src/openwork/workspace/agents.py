@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from openwork.common.errors import OpenWorkError
 from openwork.workspace import documents, frontmatter
 from openwork.workspace.config import PERMISSION_ACTIONS
-from openwork.workspace.documents import Listing, PlannedDocument
+from openwork.workspace.documents import Listing, PlannedDocument, PlannedRemoval
 from openwork.workspace.frontmatter import Document, Problem
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def read_agent(root: WorkspaceRoot, name: str) -> tuple[Agent, str]:
     Raises:
         OpenWorkError: ``agent_not_found`` 404; as ``frontmatter.read`` when it cannot be read.
     """
-    path = require(root, name)
+    path = _find(root, name)[0]
     document = frontmatter.read(path)
     return _agent(path, document, "project"), document.text
 
@@ -142,26 +142,14 @@ def plan(root: WorkspaceRoot, name: str, content: str) -> PlannedDocument:
     return PlannedDocument(path, frontmatter.encode(text), exists)
 
 
-def delete(root: WorkspaceRoot, name: str) -> SafePath:
-    """Delete an agent, from both folders; the file that counted.
+def plan_removal(root: WorkspaceRoot, name: str) -> PlannedRemoval:
+    """Work out which files of an agent go, of both folders, without deleting.
 
     Raises:
-        OpenWorkError: ``invalid_agent_name`` 400; ``agent_not_found`` 404; as ``SafePath.delete``.
+        OpenWorkError: ``invalid_agent_name`` 400; ``agent_not_found`` 404.
     """
-    counted = require(root, name)
-    for path in documents.find(checked_name(name), workspace_folders(root)):
-        path.delete()
-    return counted
-
-
-def require(root: WorkspaceRoot, name: str) -> SafePath:
-    """The file of an agent of the workspace. Errors as ``delete``."""
-    found = documents.find(checked_name(name), workspace_folders(root))
-    if not found:
-        raise OpenWorkError(
-            "agent_not_found", f"The workspace has no agent {name.strip()!r}.", status=404
-        )
-    return found[0]
+    found = _find(root, name)
+    return PlannedRemoval(found[0], tuple(found))
 
 
 def problems(fields: Mapping[str, JsonValue]) -> list[tuple[str, str]]:
@@ -174,6 +162,15 @@ def problems(fields: Mapping[str, JsonValue]) -> list[tuple[str, str]]:
         for key, (expected, fits) in _FIELDS.items()
         if key in fields and not fits(fields[key])
     ]
+
+
+def _find(root: WorkspaceRoot, name: str) -> list[SafePath]:
+    found = documents.find(checked_name(name), workspace_folders(root))
+    if not found:
+        raise OpenWorkError(
+            "agent_not_found", f"The workspace has no agent {name.strip()!r}.", status=404
+        )
+    return found
 
 
 def _check(name: str, document: Document) -> None:

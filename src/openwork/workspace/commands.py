@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from openwork.common.errors import OpenWorkError
 from openwork.workspace import documents, frontmatter
-from openwork.workspace.documents import Listing, PlannedDocument
+from openwork.workspace.documents import Listing, PlannedDocument, PlannedRemoval
 from openwork.workspace.frontmatter import Document, Problem
 
 if TYPE_CHECKING:
@@ -109,16 +109,6 @@ def checked_name(name: str) -> str:
     return plain
 
 
-def find(root: WorkspaceRoot, name: str) -> list[SafePath]:
-    """The files of a command; none when there is no such command.
-
-    Raises:
-        OpenWorkError: ``invalid_command_name`` 400; ``invalid_path`` 400 for a folder that leads
-            out of the workspace.
-    """
-    return documents.find(checked_name(name), [workspace_folder(root)])
-
-
 def default_path(root: WorkspaceRoot, name: str) -> SafePath:
     """The file of a command that is to be made.
 
@@ -161,16 +151,15 @@ def plan(root: WorkspaceRoot, new: NewCommand) -> PlannedDocument:
     return PlannedDocument(path, frontmatter.encode(text), exists)
 
 
-def delete(root: WorkspaceRoot, name: str) -> list[SafePath]:
-    """Delete a command; the files that went, none when there was no such command.
+def plan_removal(root: WorkspaceRoot, name: str) -> PlannedRemoval:
+    """Work out which files of a command go, without deleting; none where there is no such command.
 
     Raises:
-        OpenWorkError: ``invalid_command_name`` 400; others as ``SafePath.delete``.
+        OpenWorkError: ``invalid_command_name`` 400; ``invalid_path`` 400 for a folder that leads
+            out of the workspace.
     """
-    found = find(root, name)
-    for path in found:
-        path.delete()
-    return found
+    found = documents.find(checked_name(name), [workspace_folder(root)])
+    return PlannedRemoval(found[0] if found else default_path(root, name), tuple(found))
 
 
 def _command(path: SafePath, document: Document, scope: Scope) -> Command:

@@ -70,6 +70,11 @@ class PlannedDocument:
     exists: bool
 
     @property
+    def paths(self) -> tuple[SafePath, ...]:
+        """All that changes."""
+        return (self.path,)
+
+    @property
     def action(self) -> Action:
         """What a reload event calls it."""
         return "updated" if self.exists else "added"
@@ -77,6 +82,37 @@ class PlannedDocument:
     def apply(self) -> Action:
         """Write it atomically, with the folders it needs. Errors as ``SafePath.write_bytes``."""
         self.path.write_bytes(self.data)
+        return self.action
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRemoval:
+    """A document as it goes, with its doubles.
+
+    Attributes:
+        path: What counts of it, or what would if it were there.
+        gone: The files; none when it is not there.
+        folders: Each of ``gone`` is a folder, which goes with all that is in it.
+    """
+
+    path: SafePath
+    gone: tuple[SafePath, ...]
+    folders: bool = False
+
+    @property
+    def paths(self) -> tuple[SafePath, ...]:
+        """All that changes."""
+        return self.gone or (self.path,)
+
+    @property
+    def action(self) -> Literal["removed"] | None:
+        """What a reload event calls it; None when nothing is there to go."""
+        return "removed" if self.gone else None
+
+    def apply(self) -> Literal["removed"] | None:
+        """Delete it. Errors as ``SafePath.delete``."""
+        for each in self.gone:
+            each.delete(recursive=self.folders)
         return self.action
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from openwork.common.errors import OpenWorkError
 from openwork.workspace import frontmatter
-from openwork.workspace.documents import Listing, PlannedDocument, problem_of
+from openwork.workspace.documents import Listing, PlannedDocument, PlannedRemoval, problem_of
 from openwork.workspace.paths import WorkspaceRoot
 
 if TYPE_CHECKING:
@@ -208,25 +208,17 @@ def find(root: WorkspaceRoot, name: str) -> list[SafePath]:
     return [path for folder in places for path in _files(folder, [], name)]
 
 
-def delete(root: WorkspaceRoot, name: str) -> SafePath:
-    """Delete a skill's folder in each of the workspace's own places; the first of them.
+def plan_removal(root: WorkspaceRoot, name: str) -> PlannedRemoval:
+    """Work out which folders of a skill go, in each of the workspace's own places.
 
     Raises:
         OpenWorkError: ``invalid_skill_name`` 400; ``skill_not_found`` 404, also for a skill of a
-            folder above or of the user; others as ``SafePath.delete``.
+            folder above or of the user.
     """
-    counted = require_folder(root, name)
-    for path in find(root, checked_name(name)):
-        path.parent.delete(recursive=True)
-    return counted
-
-
-def require_folder(root: WorkspaceRoot, name: str) -> SafePath:
-    """The folder of a skill of the workspace's own. Errors as ``delete``."""
     found = find(root, checked_name(name))
     if not found:
         raise _not_found(name)
-    return found[0].parent
+    return PlannedRemoval(found[0].parent, tuple(each.parent for each in found), folders=True)
 
 
 def _places(root: WorkspaceRoot, *, include_global: bool) -> Iterator[tuple[SafePath, Scope]]:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Query
 
 from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.document_change import DocumentKind, change_document
 from openwork.server.query import switch
-from openwork.server.reload_events import ReloadTrigger
-from openwork.server.shown import shown
 from openwork.server.wire import WireModel
 from openwork.workspace import agents
 from openwork.workspace.user_config import user_config_root
 
 if TYPE_CHECKING:
-    from openwork.workspace.documents import PlannedDocument
     from openwork.workspace.paths import WorkspaceRoot
 
 router = guarded_router("agents")
+
+KIND = DocumentKind("agents", "agent")
 
 
 class NewAgent(WireModel):
@@ -56,24 +57,9 @@ async def upsert_agent(
     context: Context, actor: Caller, workspace: Target, body: NewAgent
 ) -> dict[str, Any]:
     """Write an agent's file as it is given, once it is sure that the engine takes it."""
-
-    def plan() -> PlannedDocument:
-        return agents.plan(workspace.root, body.name, body.content)
-
-    planned = await asyncio.to_thread(plan)
-    name, path = agents.checked_name(body.name), planned.path
-    trigger = ReloadTrigger("agent", name, planned.action, str(path))
-    async with context.gate.change(
-        actor,
-        workspace,
-        action="agents.upsert",
-        summary=f"{'Change' if planned.exists else 'Add'} the agent {name}",
-        detail=shown(body.content),
-        paths=[path.absolute],
-        reload=("agents", trigger),
-    ):
-        # The folder may have changed while the approval was waited for.
-        trigger.action = await asyncio.to_thread(lambda: plan().apply())
+    name = agents.checked_name(body.name)
+    plan = partial(agents.plan, workspace.root, name, body.content)
+    await change_document(context, actor, workspace, KIND, name, plan, text=body.content)
     agent, _ = await asyncio.to_thread(agents.read_agent, workspace.root, name)
     return agent.to_json()
 
@@ -85,16 +71,8 @@ async def delete_agent(
 ) -> dict[str, Any]:
     """Delete an agent: ``{ok, name, path}``."""
     name = agents.checked_name(name)
-    path = await asyncio.to_thread(agents.require, workspace.root, name)
-    async with context.gate.change(
-        actor,
-        workspace,
-        action="agents.delete",
-        summary=f"Delete the agent {name}",
-        paths=[path.absolute],
-        reload=("agents", ReloadTrigger("agent", name, "removed", str(path))),
-    ):
-        await asyncio.to_thread(agents.delete, workspace.root, name)
+    plan = partial(agents.plan_removal, workspace.root, name)
+    path = await change_document(context, actor, workspace, KIND, name, plan)
     return {"ok": True, "name": name, "path": str(path)}
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastapi import Request  # noqa: TC002  # FastAPI reads it
 
 from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
 from openwork.server.auth import address_of
-from openwork.server.reload_events import ReloadTrigger
-from openwork.server.shown import shown
+from openwork.server.document_change import DocumentKind, change_document
 from openwork.server.wire import WireModel
 from openwork.workspace import commands
 from openwork.workspace.user_config import user_config_root
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from openwork.workspace.paths import WorkspaceRoot
 
 router = guarded_router("commands")
+
+KIND = DocumentKind("commands", "command", mark="/")
 
 
 class NewCommand(WireModel):
@@ -56,20 +58,8 @@ async def upsert_command(
     new = commands.NewCommand(
         body.name, body.template, body.description, body.agent, body.model, body.subtask
     )
-    planned = await asyncio.to_thread(commands.plan, workspace.root, new)
-    name, path = commands.checked_name(body.name), planned.path
-    trigger = ReloadTrigger("command", name, planned.action, str(path))
-    async with context.gate.change(
-        actor,
-        workspace,
-        action="commands.upsert",
-        summary=f"{'Change' if planned.exists else 'Add'} the command /{name}",
-        detail=shown(body.template),
-        paths=[path.absolute],
-        reload=("commands", trigger),
-    ):
-        # The folder may have changed while the approval was waited for.
-        trigger.action = await asyncio.to_thread(lambda: commands.plan(workspace.root, new).apply())
+    name, plan = commands.checked_name(body.name), partial(commands.plan, workspace.root, new)
+    await change_document(context, actor, workspace, KIND, name, plan, text=body.template)
     return await _listing(workspace.root)
 
 
@@ -80,18 +70,8 @@ async def delete_command(
 ) -> dict[str, Any]:
     """Delete a command. One that is not there is fine."""
     name = commands.checked_name(name)
-    found = await asyncio.to_thread(commands.find, workspace.root, name)
-    path = found[0] if found else commands.default_path(workspace.root, name)
-    trigger = ReloadTrigger("command", name, "removed", str(path))
-    async with context.gate.change(
-        actor,
-        workspace,
-        action="commands.delete",
-        summary=f"Delete the command /{name}",
-        paths=[each.absolute for each in found] or [path.absolute],
-        reload=("commands", trigger) if found else None,
-    ):
-        await asyncio.to_thread(commands.delete, workspace.root, name)
+    plan = partial(commands.plan_removal, workspace.root, name)
+    await change_document(context, actor, workspace, KIND, name, plan)
     return {"ok": True}
 
 

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import Annotated, Any
 
 from fastapi import Query
 
 from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.document_change import DocumentKind, change_document
 from openwork.server.query import switch
-from openwork.server.reload_events import ReloadTrigger
-from openwork.server.shown import shown
 from openwork.server.wire import WireModel
 from openwork.workspace import skills
 
-if TYPE_CHECKING:
-    from openwork.workspace.documents import PlannedDocument
-
 router = guarded_router("skills")
 
+KIND = DocumentKind("skills", "skill")
 IncludeGlobal = Annotated[str, Query(alias="includeGlobal")]
 
 
@@ -61,24 +59,9 @@ async def upsert_skill(
     context: Context, actor: Caller, workspace: Target, body: NewSkill
 ) -> dict[str, Any]:
     """Write a skill: its whole file, or its text with a description."""
-
-    def plan() -> PlannedDocument:
-        return skills.plan(workspace.root, body.name, body.content, body.description)
-
-    planned = await asyncio.to_thread(plan)
-    name, path = planned.path.parent.name, planned.path
-    trigger = ReloadTrigger("skill", name, planned.action, str(path))
-    async with context.gate.change(
-        actor,
-        workspace,
-        action="skills.upsert",
-        summary=f"{'Change' if planned.exists else 'Add'} the skill {name}",
-        detail=shown(body.content),
-        paths=[path.absolute],
-        reload=("skills", trigger),
-    ):
-        # The folder may have changed while the approval was waited for.
-        trigger.action = await asyncio.to_thread(lambda: plan().apply())
+    name = skills.checked_name(body.name)
+    plan = partial(skills.plan, workspace.root, name, body.content, body.description)
+    path = await change_document(context, actor, workspace, KIND, name, plan, text=body.content)
     # Existing clients know the description of the request here, not that of the file.
     described = (body.description or "").strip()
     return {"name": name, "path": str(path), "description": described, "scope": "project"}
@@ -91,14 +74,6 @@ async def delete_skill(
 ) -> dict[str, Any]:
     """Delete a skill of the workspace's own, with its folder."""
     name = skills.checked_name(name)
-    folder = await asyncio.to_thread(skills.require_folder, workspace.root, name)
-    async with context.gate.change(
-        actor,
-        workspace,
-        action="skills.delete",
-        summary=f"Delete the skill {name}",
-        paths=[folder.absolute],
-        reload=("skills", ReloadTrigger("skill", name, "removed", str(folder))),
-    ):
-        await asyncio.to_thread(skills.delete, workspace.root, name)
+    plan = partial(skills.plan_removal, workspace.root, name)
+    folder = await change_document(context, actor, workspace, KIND, name, plan)
     return {"ok": True, "name": name, "path": str(folder)}
