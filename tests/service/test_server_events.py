@@ -130,6 +130,30 @@ async def test_own_writes_and_outside_edits_are_one_event_each_on_both_ways(serv
         assert [await stream.data(), await stream.data()] == [second, third]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body", "told"),
+    [
+        ("POST", "/skills", {"name": "n", "content": "x", "description": "d"},
+         ".opencode/skills/n/SKILL.md"),
+        ("DELETE", "/skills/n", None, ".opencode/skills/n/SKILL.md"),
+        ("POST", "/commands", {"name": "n", "template": "x"}, ".opencode/commands/n.md"),
+        ("POST", "/agents", {"name": "n", "content": "x"}, ".opencode/agents/n.md"),
+        ("POST", "/mcp", {"name": "n", "config": {"type": "local", "command": ["x"]}},
+         "opencode.jsonc"),
+        ("POST", "/plugins", {"spec": "n"}, "opencode.jsonc"),
+        ("PATCH", "/config", {"opencode": {"model": "p/q"}}, "opencode.jsonc"),
+    ],
+)  # fmt: skip
+async def test_own_writes_name_the_file_as_outside_edits_do(server, method, path, body, told):
+    since = await cursor(server)
+    status, answer = await server.call(
+        method, f"/workspace/{server.workspace}{path}", token=CLIENT_TOKEN, json=body
+    )
+    assert status == 200, answer
+    _, listed = await server.call("GET", f"{events_path(server)}?since={since}", token=CLIENT_TOKEN)
+    assert [each["trigger"]["path"] for each in listed["items"]] == [told]
+
+
 async def test_a_client_learns_that_the_engine_was_reloaded(server):
     path = f"/workspace/{server.workspace}/engine/reload"
     async with following(server, events_path(server) + "/stream", BEARER) as stream:

@@ -225,7 +225,7 @@ class TestWriting:
         self.write(folder, content=text_of("it", "new"))
         assert path.read_text() == text_of("it", "new")
         planned = skills.plan_removal(WorkspaceRoot(folder), "it")
-        assert (planned.path.absolute, planned.apply()) == (path.parent, "removed")
+        assert (planned.path.absolute, planned.apply()) == (path, "removed")
         assert not path.parent.exists()
         assert path.parent.parent.exists()
 

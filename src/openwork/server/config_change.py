@@ -40,7 +40,7 @@ async def change_config(
         edit: As ``config.plan_edit``; done once more when it is allowed.
         action: For the audit log.
         summary: For the person who approves.
-        reload: The event when the text changes.
+        reload: The event when the text changes; its path is filled in.
         detail: For the person who approves, see ``Gate.change``.
 
     Raises:
@@ -48,6 +48,7 @@ async def change_config(
             ``refuse_untrusted``.
     """
     planned = _plan(actor, workspace, edit)
+    reload[1].path = planned.path.relative
     async with context.gate.change(
         actor,
         workspace,

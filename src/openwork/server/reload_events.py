@@ -32,6 +32,9 @@ class ReloadTrigger:
     """What caused it: ``type`` skill, plugin, config, mcp, agent or command.
 
     It is read when the change is through: until then the change may say better what it did.
+
+    Attributes:
+        path: The file, below the workspace's folder, with ``/`` between its parts.
     """
 
     type: str

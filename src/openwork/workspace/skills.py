@@ -218,7 +218,7 @@ def plan_removal(root: WorkspaceRoot, name: str) -> PlannedRemoval:
     found = find(root, checked_name(name))
     if not found:
         raise _not_found(name)
-    return PlannedRemoval(found[0].parent, tuple(each.parent for each in found), folders=True)
+    return PlannedRemoval(found[0], tuple(each.parent for each in found), folders=True)
 
 
 def _places(root: WorkspaceRoot, *, include_global: bool) -> Iterator[tuple[SafePath, Scope]]:

@@ -67,17 +67,16 @@ async def patch_config(
         raise OpenWorkError(
             "invalid_payload", "Nothing to change: give opencode or openwork.", status=400
         )
-    planned = await asyncio.to_thread(_plan, workspace, actor, body)
-    paths = [each.path.absolute for each in planned]
-    paths = paths or [config.find_config(workspace.root)[0].absolute]
+    writes = await asyncio.to_thread(_plan, workspace, actor, body)
+    planned = [each.path for each in writes] or [config.find_config(workspace.root)[0]]
     names = ", ".join(sorted({*(body.opencode or {}), *(body.openwork or {})}))
-    trigger = ReloadTrigger("config", action="updated", path=paths[0].name)
+    trigger = ReloadTrigger("config", action="updated", path=planned[0].relative)
     async with context.gate.change(
         actor,
         workspace,
         action="config.patch",
         summary=f"Change configuration: {names}",
-        paths=paths,
+        paths=[path.absolute for path in planned],
         reload=("config", trigger) if body.opencode else None,
         detail=shown(body.model_dump(exclude_none=True)),
     ) as change:

@@ -59,7 +59,8 @@ async def install_hub_skill(
         skill_install.plan, workspace.root, fetched, overwrite=body.overwrite
     )
     size = sum(len(data) for data, _ in fetched.files.values())
-    trigger = ReloadTrigger("skill", name, planned.action, str(planned.path))
+    told = planned.path.child(skills.FILE_NAME).relative
+    trigger = ReloadTrigger("skill", name, planned.action, told)
     async with context.gate.change(
         actor,
         workspace,

@@ -75,5 +75,5 @@ async def delete_skill(
     """Delete a skill of the workspace's own, with its folder."""
     name = skills.checked_name(name)
     plan = partial(skills.plan_removal, workspace.root, name)
-    folder = await change_document(context, actor, workspace, KIND, name, plan)
-    return {"ok": True, "name": name, "path": str(folder)}
+    path = await change_document(context, actor, workspace, KIND, name, plan)
+    return {"ok": True, "name": name, "path": str(path.parent)}
