@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from openwork.engine.sse import ServerSentEvent, SseParser
+from tests.reload_window import settled
 from tests.stack import CLIENT_TOKEN, HOST_TOKEN, running_server
 from tests.until import until
 
@@ -130,6 +131,21 @@ async def test_own_writes_and_outside_edits_are_one_event_each_on_both_ways(serv
         assert [await stream.data(), await stream.data()] == [second, third]
 
 
+async def test_many_writes_are_one_event_at_once_and_one_behind(server):
+    since = await settled(server, "config")
+    async with following(server, events_path(server) + "/stream", BEARER) as stream:
+        for n in range(5):
+            assert (await patch(server, f"m/{n}"))[0] == 200
+        (server.folder / "opencode.jsonc").write_text("{}")
+        told = [await stream.data() for _ in range(2)]
+    assert [(each["reason"], each["trigger"]["action"]) for each in told] == [
+        ("config", "updated"), ("config", "updated")
+    ]  # fmt: skip
+    await settled(server, "config")
+    _, listed = await server.call("GET", f"{events_path(server)}?since={since}", token=CLIENT_TOKEN)
+    assert listed["items"] == told
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "told"),
     [
@@ -145,7 +161,7 @@ async def test_own_writes_and_outside_edits_are_one_event_each_on_both_ways(serv
     ],
 )  # fmt: skip
 async def test_own_writes_name_the_file_as_outside_edits_do(server, method, path, body, told):
-    since = await cursor(server)
+    since = await settled(server, path.split("/")[1])
     status, answer = await server.call(
         method, f"/workspace/{server.workspace}{path}", token=CLIENT_TOKEN, json=body
     )
@@ -290,6 +306,7 @@ async def test_an_event_tells_what_the_change_did_not_what_it_was_going_to(
             await answer(server, request_id, "allow")
             status, told = await asked
             assert status < 300, told
+        await settled(server)
         _, listed = await server.call("GET", events_path(server), token=CLIENT_TOKEN)
         assert listed["items"][-1]["trigger"]["action"] == "updated"
 

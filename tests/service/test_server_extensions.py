@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
+from tests.reload_window import settled
 from tests.stack import CLIENT_TOKEN, running_server, running_stack
 
 CANARY = "canary-9c1f7d2e8b6a"
@@ -53,9 +54,10 @@ def config(server):
 
 async def events_of(server, act):
     """The reload events that ``act`` causes."""
-    _, before = await ask(server, "GET", "/events")
+    before = await settled(server)
     await act
-    _, after = await ask(server, "GET", f"/events?since={before['cursor']}")
+    await settled(server)
+    _, after = await ask(server, "GET", f"/events?since={before}")
     return [
         (each["reason"], each["trigger"].get("action"))
         for each in after["items"]

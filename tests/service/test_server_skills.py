@@ -10,6 +10,7 @@ import pytest
 from yarl import URL
 
 from tests.fake_github import fake_github
+from tests.reload_window import settled
 from tests.stack import CLIENT_TOKEN, HOST_TOKEN, running_server
 from tests.until import until
 
@@ -81,16 +82,17 @@ def call(server):
 
 
 @pytest.fixture
-async def events(call):
-    """The reload events about a name since the test's start: reason, type and action."""
-    cursor = (await call("GET", "/events"))[1]["cursor"]
+async def events(server, call):
+    """The reload events about a name since the test's start: reason, type, action, path."""
+    cursor = await settled(server)
 
     async def about(name):
+        await settled(server)
         _, body = await call("GET", f"/events?since={cursor}")
+        told = [each for each in body["items"] if each["trigger"].get("name") == name]
         return [
-            (each["reason"], each["trigger"]["type"], each["trigger"]["action"])
-            for each in body["items"]
-            if each["trigger"].get("name") == name
+            (each["reason"], *(each["trigger"][key] for key in ("type", "action", "path")))
+            for each in told
         ]
 
     return about
@@ -130,9 +132,10 @@ async def test_a_skill_is_written_listed_read_and_deleted(server, call, viewer, 
     assert await last_audit(call) == ("skills.delete", "done")
     assert (await call("DELETE", "/skills/weekly"))[0] == 404
     assert (await call("DELETE", "/skills/mine"))[0] == 404
-    assert await events("weekly") == [
-        ("skills", "skill", "added"), ("skills", "skill", "updated"), ("skills", "skill", "removed")
-    ]  # fmt: skip
+    told = ".opencode/skills/weekly/SKILL.md"
+    first, *_, last = await events("weekly")
+    assert first == ("skills", "skill", "added", told)
+    assert last == ("skills", "skill", "removed", told)
 
 
 async def test_a_command_is_written_listed_and_deleted(server, call, events):
@@ -151,9 +154,9 @@ async def test_a_command_is_written_listed_and_deleted(server, call, events):
     assert await call("DELETE", "/commands/standup") == (200, {"ok": True})
     assert await call("DELETE", "/commands/standup") == (200, {"ok": True})
     assert not path.exists()
-    assert await events("standup") == [
-        ("commands", "command", action) for action in ("added", "updated", "removed")
-    ]
+    first, *_, last = await events("standup")
+    assert first == ("commands", "command", "added", ".opencode/commands/standup.md")
+    assert last == ("commands", "command", "removed", ".opencode/commands/standup.md")
 
 
 async def test_the_users_commands_are_for_the_host(server, call, viewer):
@@ -191,8 +194,9 @@ async def test_an_agent_is_written_listed_read_and_deleted(server, call, viewer,
     assert await last_audit(call) == ("agents.delete", "done")
     assert (await call("DELETE", "/agents/reviewer"))[1]["code"] == "agent_not_found"
     assert await events("reviewer") == [
-        ("agents", "agent", "added"), ("agents", "agent", "removed")
-    ]  # fmt: skip
+        ("agents", "agent", action, ".opencode/agents/reviewer.md")
+        for action in ("added", "removed")
+    ]
 
 
 @pytest.mark.parametrize("kind", ["skills", "commands", "agents"])
@@ -300,8 +304,10 @@ class TestHub:
         assert (body["action"], body["written"], body["skipped"]) == ("updated", 2, 0)
         assert (folder / "SKILL.md").read_text() == SKILL.format(n="report")
         assert await last_audit(call) == ("skills.install_hub", "done")
-        actions = [action for *_, action in await events("report")]
-        assert actions == ["added", "updated", "updated", "updated"]
+        told = ".opencode/skills/report/SKILL.md"
+        first, *_, last = await events("report")
+        assert first == ("skills", "skill", "added", told)
+        assert last == ("skills", "skill", "updated", told)
 
     @pytest.mark.parametrize(
         ("name", "status", "code"),

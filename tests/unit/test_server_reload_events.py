@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from openwork.server.reload_events import KEPT, ReloadEvents, ReloadTrigger, event_number
+from openwork.server import reload_events
+from openwork.server.reload_events import (
+    KEPT,
+    ReloadEvents,
+    ReloadTrigger,
+    event_number,
+    folded,
+)
+from tests.until import until
 
 
 async def take(stream, count):
@@ -90,6 +98,50 @@ async def test_an_own_change_gives_one_event_and_a_failed_one_none():
     async with events.own_change("ws_a", [Path("/x")], None):
         pass
     assert len(events.since("ws_a", 0)) == 1
+
+
+async def test_what_follows_at_once_is_one_event_more_and_the_last_word(monkeypatch):
+    monkeypatch.setattr(reload_events, "DEBOUNCE_S", 0.05)
+    events = ReloadEvents()
+    for name in ("a", "b"):
+        events.tell("ws_a", "skills", ReloadTrigger("skill", name, "added", name))
+    events.tell("ws_a", "config", ReloadTrigger("config"))
+    events.tell("ws_b", "skills", ReloadTrigger("skill", "c", "added"))
+    assert [each["reason"] for each in events.since("ws_a", 0)] == ["skills", "config"]
+    events.tell("ws_a", "skills", ReloadTrigger("skill", "b", "removed", "b"))
+    await until(lambda: len(events.since("ws_a", 0)) == 3, pause_s=0.01)
+    last = events.since("ws_a", 0)[-1]["trigger"]
+    assert last == {"type": "skill", "name": "b", "action": "removed", "path": "b"}
+    assert not events.settled
+    await until(lambda: events.settled, pause_s=0.01)
+    assert len(events.since("ws_b", 0)) == 1
+
+
+async def test_a_window_of_a_workspace_that_is_gone_tells_nothing(monkeypatch):
+    monkeypatch.setattr(reload_events, "DEBOUNCE_S", 0.01)
+    events = ReloadEvents()
+    for workspace in ("ws_a", "ws_a", "ws_b", "ws_b"):
+        events.tell(workspace, "config", ReloadTrigger("config"))
+    events.forget("ws_a")
+    await until(lambda: events.settled, pause_s=0.01)
+    assert events.since("ws_a", 0) == []
+    assert len(events.since("ws_b", 0)) == 2
+    events.tell("ws_b", "config", ReloadTrigger("config"))
+    events.close()
+    assert events.settled
+
+
+@pytest.mark.parametrize(
+    ("triggers", "expected"),
+    [
+        ([("a", "added", "a"), ("a", "updated", "a2")], ("a", "updated", "a2")),
+        ([("a", "added", "a"), ("b", "added", "b")], (None, "added", None)),
+        ([("a", "added", "a"), ("b", "removed", "b")], (None, None, None)),
+        ([(None, "updated", "x"), (None, "updated", "y")], (None, "updated", None)),
+    ],
+)
+def test_an_event_of_several_things_names_none(triggers, expected):
+    assert folded([ReloadTrigger("t", *each) for each in triggers]) == ReloadTrigger("t", *expected)
 
 
 @pytest.mark.parametrize("text", ["", "x", "-1", "1.5", "²", "1" * 5000, "1_0"])

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 import pytest
 import watchfiles
 
+from openwork.server import reload_events
 from openwork.server import watching as module
 from openwork.server.registry import Registry, Workspace
 from openwork.server.reload_events import ReloadEvents, ReloadTrigger
@@ -43,7 +44,7 @@ class Setup:
 
     async def settled(self):
         """Until what was done before is seen: a change of its own kind comes behind it."""
-        await until(lambda: not self.watching._watched["ws_a"].windows, pause_s=0.01)
+        await until(lambda: self.events.settled, pause_s=0.01)
 
     async def sees(self, *expected):
         await until(lambda: len(self.seen()) >= len(expected), pause_s=0.01)
@@ -53,7 +54,7 @@ class Setup:
 
 @pytest.fixture
 def short(monkeypatch):
-    monkeypatch.setattr(module, "DEBOUNCE_S", 0.15)
+    monkeypatch.setattr(reload_events, "DEBOUNCE_S", 0.15)
     monkeypatch.setattr(module, "STEP_MS", 10)
     monkeypatch.setattr(module, "LOOK_ROUND_MS", 200)
 
@@ -99,17 +100,17 @@ async def test_folders_that_appear_later_and_what_is_in_them(setup):
 async def test_many_changes_are_one_event_at_once_and_one_behind(setup, monkeypatch):
     setup.put(".opencode/commands/a.md")
     await setup.sees(("commands", "a", "added"))
-    monkeypatch.setattr(module, "DEBOUNCE_S", 1.0)
+    monkeypatch.setattr(reload_events, "DEBOUNCE_S", 1.0)
     setup.put(".opencode/commands/a.md", "0")
     await until(lambda: len(setup.seen()) == 2, pause_s=0.01)
     for n in range(5):
         setup.put(f".opencode/commands/a{n}.md", f"{n}")
-    watched = setup.watching._watched["ws_a"]
-    await until(lambda: len(watched.pending.get("commands", ())) == 5, pause_s=0.01)
+    waiting = setup.events._pending
+    await until(lambda: len(waiting.get(("ws_a", "commands"), ())) == 5, pause_s=0.01)
     assert len(setup.seen()) == 2
     await until(lambda: len(setup.seen()) == 3, pause_s=0.01)
     assert setup.seen()[-1] == ("commands", None, "added")
-    assert not watched.pending
+    assert not waiting
 
 
 async def test_a_change_through_the_gate_is_one_event_and_hides_no_other(setup):

@@ -1,8 +1,10 @@
 """Reload events: what changed in a workspace so that its engine should read it again.
 
-A client's own change through the gate gives one event, and so does a change from outside that the
-watcher finds (see :mod:`openwork.server.watching`). Events are kept in memory; their numbers start
-at the time of the server's start in seconds, so that they grow over restarts too.
+A client's own change through the gate is told, and so is a change from outside that the watcher
+finds (see :mod:`openwork.server.watching`). Both go through one window: the first change of a
+reason gives an event at once, and what follows within ``DEBOUNCE_S`` one event more, at its end.
+Events are kept in memory; their numbers start at the time of the server's start in seconds, so that
+they grow over restarts too.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 Reason = Literal["plugins", "skills", "mcp", "config", "agents", "commands"]
 KEPT = 200
+# Known to clients of the servers before ours: by workspace and reason.
+DEBOUNCE_S = 0.75
 LARGEST_NUMBER_DIGITS = 16
 
 
@@ -46,6 +50,18 @@ class ReloadTrigger:
         """Without the fields that are not known."""
         fields = {"type": self.type, "name": self.name, "action": self.action, "path": self.path}
         return {key: value for key, value in fields.items() if value is not None}
+
+
+def folded(triggers: Sequence[ReloadTrigger]) -> ReloadTrigger:
+    """The trigger of one event for several changes of one reason, in their order.
+
+    Of several things it names none, and an action only when it was the same for all.
+    """
+    last = triggers[-1]
+    if len({(each.name, each.path if each.name is None else None) for each in triggers}) == 1:
+        return last
+    actions = {each.action for each in triggers}
+    return ReloadTrigger(last.type, None, last.action if len(actions) == 1 else None)
 
 
 class OwnChanges(Protocol):
@@ -72,11 +88,28 @@ class ReloadEvents:
         self.watcher: OwnChanges | None = None
         self._events: dict[str, deque[dict[str, Any]]] = {}
         self._dropped: dict[str, int] = {}
+        self._windows: dict[tuple[str, Reason], asyncio.TimerHandle] = {}
+        self._pending: dict[tuple[str, Reason], list[ReloadTrigger]] = {}
         self._reloaded_at_ms: dict[str, int] = {}
         self._happened = asyncio.Event()
 
+    @property
+    def settled(self) -> bool:
+        """Whether the next change of any reason is told at once."""
+        return not self._windows
+
+    def tell(self, workspace_id: str, reason: Reason, *triggers: ReloadTrigger) -> None:
+        """Something changed: an event at once, or with others at the end of the window."""
+        key = (workspace_id, reason)
+        if key in self._windows:
+            self._pending.setdefault(key, []).extend(triggers)
+            return
+        self.emit(workspace_id, reason, folded(triggers))
+        loop = asyncio.get_running_loop()
+        self._windows[key] = loop.call_later(DEBOUNCE_S, self._window_over, key)
+
     def emit(self, workspace_id: str, reason: Reason, trigger: ReloadTrigger | None = None) -> None:
-        """Record one event: ``{id, seq, workspaceId, reason, trigger?, timestamp}``."""
+        """Record one event, now: ``{id, seq, workspaceId, reason, trigger?, timestamp}``."""
         self.cursor += 1
         event: dict[str, Any] = {"id": new_id(), "seq": self.cursor, "workspaceId": workspace_id}
         event["reason"] = reason
@@ -96,7 +129,7 @@ class ReloadEvents:
         paths: Sequence[Path],
         reload: tuple[Reason, ReloadTrigger] | None,
     ) -> AsyncGenerator[None]:
-        """The block changes ``paths`` of a workspace: one event of ``reload`` when it is through.
+        """The block changes ``paths`` of a workspace: ``reload`` is told when it is through.
 
         The watcher says nothing of it. A block that fails gives no event: what it has changed all
         the same, the watcher finds.
@@ -109,7 +142,7 @@ class ReloadEvents:
             known = self.watcher.own_change(workspace_id, paths, reload[0])
         async with known:
             yield
-        self.emit(workspace_id, *reload)
+        self.tell(workspace_id, *reload)
 
     def engine_reloaded(self, workspace_id: str, at_ms: int) -> None:
         """The engine has read the workspace's configuration again: told to, or started anew."""
@@ -160,8 +193,24 @@ class ReloadEvents:
 
     def forget(self, workspace_id: str) -> None:
         """The workspace is no longer served."""
+        self._close_windows([key for key in self._windows if key[0] == workspace_id])
         for each in (self._events, self._dropped, self._reloaded_at_ms):
             each.pop(workspace_id, None)
+
+    def close(self) -> None:
+        """The server stops: what waits in a window is told to nobody."""
+        self._close_windows(list(self._windows))
+
+    def _window_over(self, key: tuple[str, Reason]) -> None:
+        del self._windows[key]
+        triggers = self._pending.pop(key, None)
+        if triggers:
+            self.tell(*key, *triggers)
+
+    def _close_windows(self, keys: list[tuple[str, Reason]]) -> None:
+        for key in keys:
+            self._windows.pop(key).cancel()
+            self._pending.pop(key, None)
 
     def _wake(self) -> None:
         self._happened.set()

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from openwork.server.reload_events import Reason, ReloadEvents
     from openwork.workspace.paths import WorkspaceRoot
 
-DEBOUNCE_S = 0.75
 # The watch's thread looks this often whether something came, and gathers what comes close together.
 STEP_MS = 50
 GATHER_MS = 200
@@ -54,8 +53,6 @@ class _Watched:
         seen: What its last scan found; None before the first.
         scanning: Held by scans, and by changes through the gate while they are made.
         next_scan_at: Monotonic seconds.
-        pending: By reason, what happened since the last event of it, and will make the next.
-        windows: By reason, the end of the time in which no second event is given.
     """
 
     id: str
@@ -63,16 +60,7 @@ class _Watched:
     seen: Snapshot | None = None
     scanning: asyncio.Lock = field(default_factory=asyncio.Lock)
     next_scan_at: float = 0.0
-    pending: dict[Reason, list[Changed]] = field(default_factory=dict[Any, Any])
-    windows: dict[Reason, asyncio.TimerHandle] = field(default_factory=dict[Any, Any])
     told_of_limits: bool = False
-
-    def forget_windows(self) -> None:
-        """Nothing more is told of it."""
-        for timer in self.windows.values():
-            timer.cancel()
-        self.windows.clear()
-        self.pending.clear()
 
 
 class Watching:
@@ -107,8 +95,7 @@ class Watching:
         if self._task is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._task, CLOSE_S)
-        for each in self._watched.values():
-            each.forget_windows()
+        self._events.close()
 
     def watch(self, workspace: Workspace) -> None:
         """Watch a workspace from now on; one that is watched stays so."""
@@ -118,9 +105,7 @@ class Watching:
 
     def unwatch(self, workspace_id: str) -> None:
         """The workspace is no longer served."""
-        found = self._watched.pop(workspace_id, None)
-        if found is not None:
-            found.forget_windows()
+        if self._watched.pop(workspace_id, None) is not None:
             self._events.forget(workspace_id)
             self._renew.set()
 
@@ -281,41 +266,14 @@ class Watching:
             self._renew.set()
 
     def _tell(self, watched: _Watched, changed: list[Changed]) -> None:
-        """One event a reason at once, and what comes within ``DEBOUNCE_S`` as one more."""
-        by_reason: dict[Reason, list[Changed]] = {}
-        for each in changed:
-            by_reason.setdefault(each.reason, []).append(each)
-        for reason, of_reason in by_reason.items():
-            if reason in watched.windows:
-                watched.pending.setdefault(reason, []).extend(of_reason)
-            else:
-                self._emit(watched, reason, of_reason)
-
-    def _emit(self, watched: _Watched, reason: Reason, changed: list[Changed]) -> None:
         if self._watched.get(watched.id) is not watched:
             return
-        self._events.emit(watched.id, reason, trigger_of(changed))
-        loop = asyncio.get_running_loop()
-        watched.windows[reason] = loop.call_later(DEBOUNCE_S, self._window_over, watched, reason)
-
-    def _window_over(self, watched: _Watched, reason: Reason) -> None:
-        del watched.windows[reason]
-        changed = watched.pending.pop(reason, None)
-        if changed:
-            self._emit(watched, reason, changed)
-
-
-def trigger_of(changed: list[Changed]) -> ReloadTrigger:
-    """What the event of these changes (of one reason, in order) says caused it.
-
-    Of several things it names none, and an action only when it was the same for all.
-    """
-    kind = TRIGGER_TYPES[changed[-1].reason]
-    last = changed[-1]
-    if len({(each.name, each.path if each.name is None else None) for each in changed}) == 1:
-        return ReloadTrigger(kind, last.name, last.action, last.path)
-    actions = {each.action for each in changed}
-    return ReloadTrigger(kind, None, last.action if len(actions) == 1 else None)
+        by_reason: dict[Reason, list[ReloadTrigger]] = {}
+        for each in changed:
+            trigger = ReloadTrigger(TRIGGER_TYPES[each.reason], each.name, each.action, each.path)
+            by_reason.setdefault(each.reason, []).append(trigger)
+        for reason, triggers in by_reason.items():
+            self._events.tell(watched.id, reason, *triggers)
 
 
 def _lies_in(path: str, folders: tuple[str, ...]) -> bool:

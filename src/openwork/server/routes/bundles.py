@@ -250,7 +250,7 @@ async def import_bundle(
         journal = journal_of(context.settings.data_dir, workspace)
         await asyncio.to_thread(transaction.apply, workspace.root, changes, journal)
     for reason in reasons[1:]:
-        context.reload_events.emit(workspace.id, reason, ReloadTrigger("config", action="updated"))
+        context.reload_events.tell(workspace.id, reason, ReloadTrigger("config", action="updated"))
     return {"ok": True}
 
 
