@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -157,8 +158,74 @@ async def test_newest_entries_that_are_cut_off_while_the_server_runs_are_missed(
     path.unlink()
     assert (await log.verify("ws_a")).to_json()["ok"] is False
     assert (await AuditLog(tmp_path).verify("ws_a")).to_json() == {
-        "ok": True, "entries": 0, "torn": 0, "head": GENESIS,
+        "ok": True, "entries": 0, "legacy": 0, "torn": 0, "head": GENESIS,
     }  # fmt: skip
+
+
+LEGACY = [
+    b'{"id":"%d","workspaceId":"ws_a","actor":{"type":"remote"},"action":"config.patch",'
+    b'"target":"opencode.json","summary":"Patched","timestamp":%d}' % (n, n)
+    for n in (1, 2)
+]
+
+
+@pytest.mark.parametrize("ending", [b"\n", b""])
+async def test_the_log_of_a_server_before_is_gone_on_with_and_vouched_for(tmp_path, ending):
+    path = tmp_path / "audit" / "ws_a.jsonl"
+    path.parent.mkdir()
+    path.write_bytes(b"\n".join(LEGACY) + ending)
+    found = await AuditLog(tmp_path).verify("ws_a")
+    assert (found.to_json()["ok"], found.entries, found.legacy) == (True, 0, 2)
+    for n in range(3):
+        log = AuditLog(tmp_path)
+        await log.append(record(n))
+        found = await log.verify("ws_a")
+        assert (found.bad_line, found.entries, found.legacy) == (None, n + 1, 2)
+    newest = await log.tail("ws_a", 9)
+    assert [each["timestamp"] for each in newest[-2:]] == [2, 1]
+    first = newest[2]["hash"]
+    assert newest[2]["previous"] == hashlib.sha256(b"\n".join(LEGACY) + b"\n").hexdigest()
+    assert newest[1]["previous"] == first
+
+
+async def test_a_crash_in_the_first_entry_behind_a_server_before_is_no_edit(tmp_path):
+    path = tmp_path / "audit" / "ws_a.jsonl"
+    path.parent.mkdir()
+    path.write_bytes(b"\n".join(LEGACY) + b"\n")
+    before = path.stat().st_size
+    await AuditLog(tmp_path).append(record())
+    path.write_bytes(path.read_bytes()[: before + 60])
+    assert (await AuditLog(tmp_path).verify("ws_a")).to_json()["ok"]
+    log = AuditLog(tmp_path)
+    await log.append(record())
+    found = await log.verify("ws_a")
+    assert (found.bad_line, found.entries, found.legacy, found.torn) == (None, 1, 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda e: [e[0].replace(b"Patched", b"Patchee"), *e[1:]], 3),
+        (lambda e: [e[0], e[1].replace(b"Patched", b"Patchee"), *e[2:]], 3),
+        (lambda e: e[1:], 2),
+        (lambda e: e[2:], 1),
+        (lambda e: [e[0], b"x", *e[1:]], 2),
+        (lambda e: [e[0], e[1][:-1], *e[2:]], 2),
+        (lambda e: [*e[:3], e[1], *e[3:]], 4),
+        (lambda e: [*e, e[0]], 5),
+        (lambda e: [e[0], e[1], e[3]], 3),
+        (lambda e: [e[0], e[1], e[2].replace(b"config.patch", b"config.watch"), e[3]], 3),
+        (lambda e: [b"{}", *e], 1),
+    ],
+)
+async def test_an_edit_of_such_a_log_shows(tmp_path, change, line):
+    path = tmp_path / "audit" / "ws_a.jsonl"
+    path.parent.mkdir()
+    path.write_bytes(b"\n".join(LEGACY) + b"\n")
+    for n in range(2):
+        await AuditLog(tmp_path).append(record(n))
+    path.write_bytes(b"\n".join(change(path.read_bytes().splitlines())) + b"\n")
+    assert (await AuditLog(tmp_path).verify("ws_a")).bad_line == line
 
 
 async def test_the_next_entry_vouches_for_a_torn_line_and_for_no_edited_one(tmp_path):

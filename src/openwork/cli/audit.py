@@ -94,6 +94,8 @@ def verify(*, as_json: bool, **options: str | None) -> int:
     elif found["ok"]:
         torn = f", {found['torn']} lines cut short by a crash" if found["torn"] else ""
         click.echo(f"{found['entries']} entries, all as they were written{torn}.")
+        if found["legacy"]:
+            click.echo(f"Before them {found['legacy']} of an earlier server, as they were found.")
         click.echo(f"Newest: {found['head']}")
     else:
         bad = found["firstBad"]

@@ -184,15 +184,21 @@ def _chain_end(path: Path) -> _ChainEnd:
         unended = stream.read(1) != b"\n"
         rest: list[bytes] = []
         begun = True
-        previous = audit_chain.GENESIS
-        for _, line in audit_pages.read_backwards(stream, stream.seek(0, os.SEEK_END)):
+        previous = ""
+        size_bytes = stream.seek(0, os.SEEK_END)
+        for _, line in audit_pages.read_backwards(stream, size_bytes):
             digest = audit_chain.sealed_hash(line)
             if digest is not None:
                 previous = digest
                 break
-            # What is no torn line was edited: the next entry does not vouch for it.
+            # What is neither sealed nor torn was edited, or is of a server before ours: the next
+            # entry does not vouch for it here.
             begun = begun and audit_chain.could_be_torn(line)
-            rest = [line, *rest] if begun else []
+            if begun:
+                rest = [line, *rest]
+        if not previous:
+            stream.seek(0)
+            previous = audit_chain.legacy_hash(stream, size_bytes)
     return _ChainEnd(previous, audit_chain.torn_hash(rest) if rest else "", unended)
 
 

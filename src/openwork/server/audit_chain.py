@@ -5,7 +5,9 @@ clientId?, tokenHash, scope}, action, target, summary, timestamp, outcome, reaso
 hash}``. ``hash`` is the SHA-256 of the line's bytes before ``, "hash"``, so that no byte of it can
 change unseen; ``previous`` is the hash of the entry before. A line that a crash cut short stays
 where it is, and the next entry vouches for it: ``torn`` is the SHA-256 of its bytes. That tells it
-from a line that somebody edited. Whoever may write the file can still forge a whole new log, or cut
+from a line that somebody edited. A log may begin with entries of the OpenWork servers before ours,
+which are not sealed: the first entry of ours vouches for them, its ``previous`` is the SHA-256 of
+their lines. Whoever may write the file can still forge a whole new log, or cut
 the newest entries off while no server runs: note ``head`` elsewhere to notice that.
 """
 
@@ -27,6 +29,9 @@ _HASH_HEX = 64
 _HASH_KEY = ', "hash": "'
 _TAIL_BYTES = len(_HASH_KEY) + _HASH_HEX + len('"}')
 _PREVIOUS_KEY = b', "previous": "'
+# Of an entry of the servers before ours: no other, and of these at least three.
+_LEGACY_KEYS = frozenset({"id", "workspaceId", "actor", "action", "target", "summary", "timestamp"})
+_LEAST_LEGACY_KEYS = frozenset({"id", "action", "timestamp"})
 
 _TEXT, _TEXT_BEGUN = re.compile(r'"(?:[^"\\]|\\.)*"'), re.compile(r'(?:"(?:[^"\\]|\\.)*\\?)?')
 _NUMBER, _NUMBER_BEGUN = re.compile(r"\d+"), re.compile(r"\d*")
@@ -64,6 +69,7 @@ class Verdict:
     Attributes:
         entries: Whole entries up to the first bad line.
         torn: Lines cut short by a crash; their changes were never answered.
+        legacy: Entries before the first sealed one, which a server before ours wrote.
         head: The hash of the last whole entry.
         bad_line: The first line that is not as it was written, counted from 1; None when all are.
         reason: What is wrong with it.
@@ -74,12 +80,14 @@ class Verdict:
     head: str
     bad_line: int | None = None
     reason: str = ""
+    legacy: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """``{ok, entries, torn, head, firstBad?: {line, reason}}``."""
+        """``{ok, entries, legacy, torn, head, firstBad?: {line, reason}}``."""
         body: dict[str, Any] = {
             "ok": self.bad_line is None,
             "entries": self.entries,
+            "legacy": self.legacy,
             "torn": self.torn,
             "head": self.head,
         }
@@ -111,6 +119,42 @@ def parse_entry(line: bytes) -> dict[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None  # pyright: ignore[reportUnknownVariableType]
+
+
+class LegacyLines:
+    """The lines at the beginning of a log that a server before ours wrote.
+
+    Attributes:
+        count: How many there are.
+    """
+
+    def __init__(self) -> None:
+        """None yet."""
+        self.count = 0
+        self._digest = hashlib.sha256()
+
+    @property
+    def hash(self) -> str:
+        """What the first sealed entry names as ``previous``."""
+        return self._digest.hexdigest() if self.count else GENESIS
+
+    def take(self, line: bytes) -> bool:
+        """Count ``line`` in, if it is such an entry. An entry of ours, however edited, is none."""
+        entry = None if len(line) > LONGEST_LINE_BYTES else parse_entry(line)
+        if entry is None or not _LEAST_LEGACY_KEYS <= entry.keys() <= _LEGACY_KEYS:
+            return False
+        self.count += 1
+        self._digest.update(line + b"\n")
+        return True
+
+
+def legacy_hash(stream: BinaryIO, size_bytes: int) -> str:
+    """What the first sealed entry of a log that has none yet names as ``previous``."""
+    legacy = LegacyLines()
+    for line in _lines(stream, size_bytes):
+        if not legacy.take(line):
+            break
+    return legacy.hash
 
 
 def torn_hash(lines: list[bytes]) -> str:
@@ -155,25 +199,32 @@ def check(stream: BinaryIO, size_bytes: int, head: str | None = None) -> Verdict
         head: The hash of the newest entry when it is known: finds newest entries that are missing.
     """
     previous, entries, torn, number = GENESIS, 0, 0, 0
-    doubtful = _Doubtful()
+    legacy, doubtful = LegacyLines(), _Doubtful()
+
+    def verdict(*bad: Any) -> Verdict:  # noqa: ANN401  # the line and what is wrong with it
+        return Verdict(entries, torn, previous, *bad, legacy=legacy.count)
+
     for line in _lines(stream, size_bytes):
         number += 1
         digest = sealed_hash(line)
         if digest is None:
-            doubtful.add(number, line)
+            if number == legacy.count + 1 and legacy.take(line):
+                previous = legacy.hash
+            else:
+                doubtful.add(number, line)
             continue
         refused = doubtful.refusal(line, number) or _break(line, previous, number)
         if refused is not None:
-            return Verdict(entries, torn, previous, *refused)
+            return verdict(*refused)
         torn += doubtful.count
         doubtful = _Doubtful()
         previous, entries = digest, entries + 1
     if doubtful.count and not doubtful.all_begun:
-        return Verdict(entries, torn, previous, doubtful.first, _EDITED)
+        return verdict(doubtful.first, _EDITED)
     torn += doubtful.count
     if head is not None and head != previous:
-        return Verdict(entries, torn, previous, number + 1, "the newest entries are missing")
-    return Verdict(entries, torn, previous)
+        return verdict(number + 1, "the newest entries are missing")
+    return verdict()
 
 
 _EDITED = "it is not as it was written"
@@ -211,7 +262,7 @@ def _break(line: bytes, previous: str, number: int) -> tuple[int, str] | None:
     body = line[:-_TAIL_BYTES]
     if body.endswith(_PREVIOUS_KEY + previous.encode() + b'"'):
         return None
-    return number, "it does not follow the entry before it: one is missing, or was put in"
+    return number, "what stands before it is not as it was: missing, put in, or changed"
 
 
 def _lines(stream: BinaryIO, size_bytes: int) -> Iterator[bytes]:

@@ -58,7 +58,10 @@ async def read_audit(
 @router.get("/workspace/{workspace_id}/audit/verify")
 @access(CLIENT)
 async def verify_audit(context: Context, workspace: Target) -> dict[str, Any]:
-    """``{ok, entries, torn, head, firstBad?: {line, reason}}``: is the log as it was written?"""
+    """``{ok, entries, legacy, torn, head, firstBad?: {line, reason}}``: is it as it was written?
+
+    ``legacy`` counts entries of a server before this one: they are as the first entry found them.
+    """
     return (await context.audit.verify(workspace.id)).to_json()
 
 
