@@ -104,6 +104,14 @@ NOT_GATED = {
 }
 
 
+# Of these the summary, the paths and nothing else are shown: tokens are in no answer.
+SUMMARY_SAYS_ALL = {
+    "plugins.add",
+    "opencodeRouter.binding.set",
+    *(action for action, _ in CHANGES.values() if action.startswith("opencodeRouter.")),
+}
+
+
 @dataclass
 class Denying:
     """A server whose host denies every change.
@@ -220,6 +228,8 @@ async def test_what_the_host_denies_changes_nothing_and_is_recorded(host, operat
     assert answer["details"]["reason"] == "denied"
     (shown,) = host.asked[count:]
     assert (shown["action"], shown["id"]) == (action, answer["details"]["requestId"])
+    if body and action not in SUMMARY_SAYS_ALL:
+        assert shown["detail"]
     path = f"/workspace/{host.server.workspace}/audit?limit=1"
     _, page = await host.server.call("GET", path, token=CLIENT_TOKEN)
     (entry,) = page["items"]

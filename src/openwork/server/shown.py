@@ -19,15 +19,15 @@ MARGIN_CHARACTERS = 32_768
 UNSURE_CHARACTERS = 8_192
 
 
-def shown(value: object) -> str:
-    """A text, or JSON as text: without secrets, and not without end."""
-    kept = _Beginning(MAX_SHOWN_CHARACTERS + MARGIN_CHARACTERS).of(value)
+def shown(value: object, most: int = MAX_SHOWN_CHARACTERS) -> str:
+    """A text, or JSON as text: without secrets, and at most about ``most`` characters."""
+    kept = _Beginning(most + MARGIN_CHARACTERS).of(value)
     left_out = 0 if kept == value else max(1, _length(value) - _length(kept))
     safe = redact(kept)
     text = safe if isinstance(safe, str) else json.dumps(safe, indent=2, ensure_ascii=False)
-    if len(text) <= MAX_SHOWN_CHARACTERS and not left_out:
+    if len(text) <= most and not left_out:
         return text
-    head = text[:MAX_SHOWN_CHARACTERS]
+    head = text[:most]
     return f"{head}…\n({len(text) - len(head) + left_out:,} more characters)"
 
 

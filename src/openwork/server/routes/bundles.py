@@ -27,6 +27,7 @@ from openwork.server.imports import journal_of
 from openwork.server.query import switch
 from openwork.server.reload_events import Reason, ReloadTrigger
 from openwork.server.scope import Scope
+from openwork.server.shown_files import ShownFile, shown_files
 from openwork.server.wire import WireModel
 from openwork.workspace import transaction
 from openwork.workspace.bundle import (
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from openwork.server.registry import Workspace
     from openwork.workspace.bundle import PortableFile
     from openwork.workspace.export import Export
+    from openwork.workspace.import_plan import PlannedChange
 
 router = guarded_router("bundles")
 
@@ -240,6 +242,7 @@ async def import_bundle(
         paths=paths[:MAX_PATHS_SHOWN],
         target=str(workspace.path),
         reload=(reasons[0], ReloadTrigger("config", action="updated")) if reasons else None,
+        detail=await asyncio.to_thread(_shown, plan),
     ):
         await context.interrupted.undo(workspace)
         # The files may have changed while the approval was waited for.
@@ -278,12 +281,23 @@ def _summary(plan: ImportPlan) -> str:
     actions = [item.action for item in plan.changes]
     counts = {action: actions.count(action) for action in dict.fromkeys(actions)}
     told = ", ".join(f"{action} {count}" for action, count in counts.items())
-    code = any(
-        item.kind == "file" and item.change.path.parts[1] in {"plugins", "tools"}
-        for item in plan.changes
-    )
+    code = any(_runs(item) for item in plan.changes)
     warning = "; with code that runs on this machine" if code else ""
     return f"Import a bundle: {told} of the workspace's files{warning}"
+
+
+def _shown(plan: ImportPlan) -> str:
+    return shown_files(
+        [
+            ShownFile(item.action, item.change.path.relative, item.change.new, runs=_runs(item))
+            for item in plan.changes
+        ]
+    )
+
+
+def _runs(item: PlannedChange) -> bool:
+    """Whether the engine runs what is written as code."""
+    return item.kind == "file" and item.change.path.parts[1] in {"plugins", "tools"}
 
 
 def _reload_reasons(plan: ImportPlan) -> list[Reason]:

@@ -15,6 +15,8 @@ from openwork.common.errors import OpenWorkError
 from openwork.server.access import CLIENT, Access, Caller, Context, access, guarded_router
 from openwork.server.file_session import InSession  # noqa: TC001  # FastAPI reads it
 from openwork.server.scope import Scope
+from openwork.server.shown import shown
+from openwork.server.shown_files import ShownFile, shown_files
 from openwork.server.wire import WireModel
 from openwork.workspace.batches import MAX_ITEMS, Failure, place_of
 from openwork.workspace.file_ops import Operation, Step, plan_operation, run_step
@@ -131,11 +133,13 @@ async def write_batch(
     results: list[FileWritten | Failure] = [*failed]
     if ready:
         names = [each.place.relative for each in ready]
+        files_shown = [ShownFile("write", each.place.relative, each.write.data) for each in ready]
         async with context.gate.change(
             actor,
             target.workspace,
             action="workspace.files.session.write",
             summary=f"Write {_listed(names)}",
+            detail=await asyncio.to_thread(shown_files, files_shown),
             paths=[each.place.absolute for each in ready],
         ) as change:
             # While approval was waited for, the session may have ended: its token was revoked.
@@ -188,6 +192,7 @@ async def operate(
             target.workspace,
             action="workspace.files.session.ops",
             summary=f"Change {_listed([_described(step) for step in steps])}",
+            detail=shown("\n".join(_described(step, whole=True) for step in steps)),
             paths=[place.absolute for step in steps for place in step.places],
         ) as change:
             context.files.sessions.get(target.session.id, actor.token_hash)
@@ -216,8 +221,9 @@ def _run(
     return results
 
 
-def _described(step: Step) -> str:
-    return f"{step.type} {' to '.join(place.relative for place in step.places)}"
+def _described(step: Step, *, whole: bool = False) -> str:
+    more = " with all that is in it" if whole and step.recursive else ""
+    return f"{step.type} {' to '.join(place.relative for place in step.places)}{more}"
 
 
 def _listed(names: Sequence[str]) -> str:

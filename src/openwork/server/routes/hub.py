@@ -8,11 +8,14 @@ from typing import Any
 from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
 from openwork.server.imports import journal_of
 from openwork.server.reload_events import ReloadTrigger
+from openwork.server.shown_files import ShownFile, shown_files
 from openwork.server.wire import WireModel
 from openwork.workspace import skill_install, skills
 from openwork.workspace.skill_hub import HUB, Repository
 
 router = guarded_router("hub")
+
+EXECUTABLE_BITS = 0o111
 
 
 class Source(WireModel):
@@ -66,6 +69,7 @@ async def install_hub_skill(
         workspace,
         action="skills.install_hub",
         summary=f"Install the skill {name} of {source}: {len(fetched.files)} files, {size:,} bytes",
+        detail=await asyncio.to_thread(_shown, planned),
         paths=[planned.path.absolute],
         reload=("skills", trigger),
     ):
@@ -86,6 +90,20 @@ async def install_hub_skill(
         "written": done.written,
         "skipped": done.skipped,
     }
+
+
+def _shown(planned: skill_install.Planned) -> str:
+    return shown_files(
+        [
+            ShownFile(
+                "add" if change.old is None else "replace",
+                change.path.relative,
+                change.new,
+                runs=bool((change.mode or 0) & EXECUTABLE_BITS),
+            )
+            for change in planned.changes
+        ]
+    )
 
 
 def _repository(owner: str | None, repo: str | None, ref: str | None) -> Repository:
