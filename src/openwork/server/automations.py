@@ -173,7 +173,7 @@ class Automations:
         try:
             async with self._looking:
                 self._see_to_what_was_left(workspace)
-                file = self._file(workspace, known)
+                file = await self._file(workspace, known)
                 if file is not None:
                     await self._decide_all(workspace, file)
             known.complaint = ""
@@ -195,12 +195,12 @@ class Automations:
                     self._runner.recover(Subject(workspace, key, known.state))
             known.recovered = True
 
-    def _file(self, workspace: Workspace, known: _Known) -> AutomationFile | None:
+    async def _file(self, workspace: Workspace, known: _Known) -> AutomationFile | None:
         """The file, read again when it has changed; None when there never was anything."""
-        found = automations_path(workspace.root).stat()
+        found = await asyncio.to_thread(automations_path(workspace.root).stat)
         revision = None if found is None else f"{found.mtime_ns}:{found.size}"
         if revision != known.revision or (known.file is None and known.state.records()):
-            known.file = read_automations(workspace.root)
+            known.file = await asyncio.to_thread(read_automations, workspace.root)
             known.revision = revision
         return known.file
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from openwork.server.scope import Scope
@@ -47,7 +48,7 @@ async def change_config(
         OpenWorkError: As ``config.plan_edit``, ``Gate.change`` and, below owner,
             ``refuse_untrusted``.
     """
-    planned = _plan(actor, workspace, edit)
+    planned = await asyncio.to_thread(_plan, actor, workspace, edit)
     reload[1].path = planned.path.relative
     async with context.gate.change(
         actor,
@@ -58,7 +59,7 @@ async def change_config(
         reload=reload if planned.new != planned.old else None,
         detail=detail,
     ):
-        config.apply([_plan(actor, workspace, edit)])
+        await asyncio.to_thread(lambda: config.apply([_plan(actor, workspace, edit)]))
 
 
 def _plan(actor: Actor, workspace: Workspace, edit: Callable[[str], str]) -> config.PlannedWrite:

@@ -80,7 +80,7 @@ async def list_automations(
 
     That is ``plan: {zone, items: {ID: {nextRunAt, runningSince, lastOutcome}}}``.
     """
-    file = read_automations(workspace.root)
+    file = await asyncio.to_thread(read_automations, workspace.root)
     body: dict[str, Any] = {
         "items": context.automations.describe(workspace, file),
         "updatedAt": _now_ms() if file.updated_at_ms is None else file.updated_at_ms,
@@ -101,7 +101,7 @@ async def save_automation(
         enabled=body.enabled,
         schedule=parse_schedule(body.schedule.model_dump()),
     )
-    plan_save(workspace.root, wanted, _now_ms())
+    await asyncio.to_thread(plan_save, workspace.root, wanted, _now_ms())
     when = wanted.schedule.describe() if wanted.enabled else "only on demand"
     async with context.gate.change(
         actor,
@@ -112,8 +112,9 @@ async def save_automation(
         paths=[automations_path(workspace.root).absolute],
     ):
         # The file may have changed while the approval was waited for.
-        planned = plan_save(workspace.root, wanted, _now_ms())
-        await asyncio.to_thread(config.apply, [planned])
+        await asyncio.to_thread(
+            lambda: config.apply([plan_save(workspace.root, wanted, _now_ms())])
+        )
     await context.automations.changed(workspace)
     return await list_automations(context, workspace)
 
@@ -124,7 +125,7 @@ async def delete_automation(
     context: Context, actor: Caller, workspace: Target, automation_id: str
 ) -> Ok:
     """Delete an automation; a run of it that goes on comes to its end, and its log stays."""
-    gone = read_automations(workspace.root).get(automation_id)
+    gone = (await asyncio.to_thread(read_automations, workspace.root)).get(automation_id)
     async with context.gate.change(
         actor,
         workspace,
@@ -132,8 +133,9 @@ async def delete_automation(
         summary=f"Delete the automation {gone.name!r}",
         paths=[automations_path(workspace.root).absolute],
     ):
-        planned = plan_delete(workspace.root, automation_id, _now_ms())
-        await asyncio.to_thread(config.apply, [planned])
+        await asyncio.to_thread(
+            lambda: config.apply([plan_delete(workspace.root, automation_id, _now_ms())])
+        )
     await context.automations.changed(workspace)
     return Ok()
 
@@ -144,7 +146,7 @@ async def run_automation(
     context: Context, actor: Caller, workspace: Target, automation_id: str
 ) -> dict[str, Any]:
     """Run it now; ``{ok, automationId, sessionId, ranAt}`` once the engine has taken the prompt."""
-    automation = read_automations(workspace.root).get(automation_id)
+    automation = (await asyncio.to_thread(read_automations, workspace.root)).get(automation_id)
     running = await context.automations.run_now(workspace, automation)
     await context.audit.append(
         AuditRecord(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from openwork.server.files import WorkspaceFiles
     from openwork.workspace.file_writes import PlannedWrite
-    from openwork.workspace.paths import SafePath
+    from openwork.workspace.paths import SafePath, WorkspaceRoot
 
 router = guarded_router("files")
 
@@ -183,7 +183,8 @@ async def operate(
     target.session.require_can_write()
     root, files = target.workspace.root, context.files.of(target.workspace)
     private = actor.scope >= Scope.OWNER
-    plan = [plan_operation(root, _operation(item), private=private) for item in body.operations]
+    wanted = [_operation(item) for item in body.operations]
+    plan = await asyncio.to_thread(_planned, root, wanted, private=private)
     results: list[Step | Failure] = plan
     steps = [each for each in plan if isinstance(each, Step)]
     if steps:
@@ -203,6 +204,12 @@ async def operate(
 
 def _operation(item: OperationItem) -> Operation:
     return Operation(item.type, item.path, item.source, item.target, item.recursive)
+
+
+def _planned(
+    root: WorkspaceRoot, wanted: Sequence[Operation], *, private: bool
+) -> list[Step | Failure]:
+    return [plan_operation(root, each, private=private) for each in wanted]
 
 
 def _run(

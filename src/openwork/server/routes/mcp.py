@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -32,7 +33,7 @@ class NewMcpServer(WireModel):
 @access(CLIENT)
 async def list_mcp(actor: Caller, workspace: Target) -> AnyJson:
     """``{items}``: the user's servers, then the workspace's. Only owners see keys and headers."""
-    return _listing(actor, workspace)
+    return await asyncio.to_thread(_listing, actor, workspace)
 
 
 @router.post("/workspace/{workspace_id}/mcp")
@@ -56,7 +57,7 @@ async def add_mcp(
         detail=shown(fields),
         reload=("mcp", ReloadTrigger("mcp", name=name, action="added")),
     )
-    return _listing(actor, workspace)
+    return await asyncio.to_thread(_listing, actor, workspace)
 
 
 @router.delete("/workspace/{workspace_id}/mcp/{name}")
@@ -73,7 +74,7 @@ async def remove_mcp(context: Context, actor: Caller, workspace: Target, name: s
         summary=f"Remove the MCP server {name}",
         reload=("mcp", ReloadTrigger("mcp", name=name, action="removed")),
     )
-    return _listing(actor, workspace)
+    return await asyncio.to_thread(_listing, actor, workspace)
 
 
 @router.delete("/workspace/{workspace_id}/mcp/{name}/auth")

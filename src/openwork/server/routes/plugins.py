@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from fastapi import Query
@@ -32,7 +33,8 @@ async def list_plugins(
     include_global: Annotated[str, Query(alias="includeGlobal")] = "",
 ) -> AnyJson:
     """``{items, loadOrder}``: the workspace's plugins; with ``includeGlobal`` the user's too."""
-    return _listing(actor, workspace, include_global=switch(include_global, default=False))
+    wanted = switch(include_global, default=False)
+    return await asyncio.to_thread(_listing, actor, workspace, include_global=wanted)
 
 
 @router.post("/workspace/{workspace_id}/plugins")
@@ -52,7 +54,7 @@ async def add_plugin(
         summary=f"Add the plugin {name}: its code runs on this machine",
         reload=("plugins", ReloadTrigger("plugin", name=name, action="added")),
     )
-    return _listing(actor, workspace)
+    return await asyncio.to_thread(_listing, actor, workspace)
 
 
 @router.delete("/workspace/{workspace_id}/plugins/{name:path}")
@@ -70,7 +72,7 @@ async def remove_plugin(context: Context, actor: Caller, workspace: Target, name
         summary=f"Remove the plugin {shown}",
         reload=("plugins", ReloadTrigger("plugin", name=shown, action="removed")),
     )
-    return _listing(actor, workspace)
+    return await asyncio.to_thread(_listing, actor, workspace)
 
 
 def _listing(actor: Caller, workspace: Target, *, include_global: bool = False) -> AnyJson:
