@@ -11,12 +11,14 @@ from typing import Any
 import aiohttp
 import pytest
 
+from openwork.common.ids import workspace_id
 from openwork.engine.sse import SseParser
 from tests.fake_github import fake_github
 from tests.fake_router import fake_router
 from tests.service.test_server_access import TABLE
 from tests.stack import CLIENT_TOKEN, HOST_TOKEN, running_server
 
+ROUTER_FILE = "opencode-router.json"
 HOST = {"X-OpenWork-Host-Token": HOST_TOKEN}
 W = "/workspace/{workspace_id}"
 ROUTER = f"{W}/opencode-router"
@@ -63,16 +65,12 @@ CHANGES: dict[str, tuple[str, dict[str, Any]]] = {
         "opencodeRouter.slack.set-tokens", {"botToken": "xoxb-1", "appToken": "xapp-1"},
     ),
     f"POST {ROUTER}/telegram-enabled": ("opencodeRouter.telegram.set-enabled", {"enabled": True}),
-    f"POST {ROUTER}/identities/telegram": (
+    f"POST {ROUTER}/identities/{{channel}}": (
         "opencodeRouter.telegram.identity.upsert", {"token": "1:x"},
     ),
-    f"DELETE {ROUTER}/identities/telegram/{{name}}": (
+    f"DELETE {ROUTER}/identities/{{channel}}/{{name}}": (
         "opencodeRouter.telegram.identity.delete", {},
     ),
-    f"POST {ROUTER}/identities/slack": (
-        "opencodeRouter.slack.identity.upsert", {"botToken": "xoxb-1", "appToken": "xapp-1"},
-    ),
-    f"DELETE {ROUTER}/identities/slack/{{name}}": ("opencodeRouter.slack.identity.delete", {}),
     f"POST {ROUTER}/bindings": (
         "opencodeRouter.binding.set", {"channel": "slack", "peerId": "p", "directory": "docs"},
     ),
@@ -142,7 +140,7 @@ class Denying:
         return {
             path: (path.read_bytes(), path.stat().st_mtime_ns) if path.is_file() else None
             for place in self.places
-            for path in place.rglob("*")
+            for path in (place, *place.rglob("*"))
         }
 
     async def change(self, operation, body):
@@ -151,7 +149,7 @@ class Denying:
         path = path.replace("{workspace_id}", self.server.workspace)
         path = path.replace("{session_id}", self.session).replace("{automation_id}", "daily")
         name = self.server.workspace if "/identities/" in path else "notes"
-        path = path.replace("{name}", name)
+        path = path.replace("{name}", name).replace("{channel}", "telegram")
         sent: dict[str, Any] = {"json": body} if body else {}
         if path.endswith("/inbox"):
             sent["data"] = aiohttp.FormData(default_to_multipart=True)
@@ -162,6 +160,7 @@ class Denying:
 @asynccontextmanager
 async def denying(base):
     folder, state, home = base / "workspace", base / "state", base / "home"
+    bot = {"id": workspace_id(folder), "token": "1:kept", "enabled": False}
     texts = {
         folder / ".opencode/skills/notes/SKILL.md": SKILL,
         folder / ".opencode/commands/notes.md": "Text\n",
@@ -176,11 +175,11 @@ async def denying(base):
         home / ".config/opencode/jobs/notes.json": json.dumps(
             {"slug": "notes", "name": "notes", "schedule": "0 9 * * *", "workdir": str(folder)}
         ),
+        state / ROUTER_FILE: json.dumps({"version": 1, "channels": {"telegram": {"bots": [bot]}}}),
     }
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    state.mkdir()
     async with fake_github() as github, fake_router() as router:
         github.files = {"skills/notes/SKILL.md": (SKILL.encode() + b"new", "100644")}
         env = {
@@ -196,7 +195,9 @@ async def denying(base):
             path = f"/workspace/{server.workspace}/files/sessions"
             status, made = await server.call("POST", path, token=CLIENT_TOKEN, json={})
             assert status == 200, made
-            yield Denying(server, router, made["session"]["id"], (folder, home))
+            yield Denying(
+                server, router, made["session"]["id"], (folder, home, state / ROUTER_FILE)
+            )
 
 
 @pytest.fixture(scope="module")
