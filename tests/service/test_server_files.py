@@ -13,12 +13,11 @@ import pytest
 
 from openwork.common.ids import workspace_id
 from openwork.workspace.batches import MAX_FILE_BYTES, MAX_ITEMS
+from tests.bad_paths import NO_PATHS
 from tests.stack import CLIENT_TOKEN, running_server
 
 JSON = {"Content-Type": "application/json"}
-BAD_PATHS = ["../x", "a/../../x.md", "/../x", "..\\x.md", "a\0.md", "CON", "aux.md", "a:b.md",
-             "a.md.", "x" * 300 + ".md", "/".join(["d" * 200] * 25) + ".md", "\ud800.md",
-             ""]  # fmt: skip
+BAD_PATHS = list(NO_PATHS.values())
 
 
 @pytest.fixture(scope="module")

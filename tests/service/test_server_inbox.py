@@ -14,9 +14,11 @@ import psutil
 import pytest
 
 from openwork.workspace.artifacts import item_id
+from tests.bad_paths import NO_PATHS
 from tests.stack import CLIENT_TOKEN, running_server
 from tests.until import until
 
+UNSENT = "half a character"
 LIMIT_BYTES = 48_000_000
 
 
@@ -137,8 +139,9 @@ async def test_an_id_opens_nothing_else(server, kind, identity):
 
 @pytest.mark.parametrize(
     "path",
-    ["../../evil.txt", "a/../../../x", "..\\x", "/../x", "a\0", "CON", "com1.txt", "a:b", "dot.",
-     ".openwork-1.tmp", "x" * 300, "/".join(["d" * 200] * 25), "out/x", "out"],
+    # A drive in a file's own name is left out; the others no address or form can carry.
+    [*(text for trick, text in NO_PATHS.items() if trick not in {"drive", "empty", UNSENT}),
+     "../../evil.txt", ".openwork-1.tmp", "out/x", "out"],
 )  # fmt: skip
 async def test_an_upload_leads_nowhere_else(server, path):
     inbox_of(server).mkdir(exist_ok=True)

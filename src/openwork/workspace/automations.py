@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from openwork.common.errors import OpenWorkError
 from openwork.workspace.config import PlannedWrite
 from openwork.workspace.jsonc import require_json
+from openwork.workspace.names import is_device_name
 from openwork.workspace.schedules import parse_schedule
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ class AutomationWrite:
     def __post_init__(self) -> None:
         if _ID.fullmatch(self.id) is None:
             raise _invalid("id may hold letters, digits, _ and -, at most 80.")
+        if is_device_name(self.id):  # its log is a file of this name
+            raise _invalid(f"id: {self.id} is a device name on Windows.")
         _require_text("name", self.name, LONGEST_NAME, one_line=True)
         _require_text("prompt", self.prompt, LONGEST_PROMPT, one_line=False)
 

@@ -54,6 +54,11 @@ def normalize(text: str) -> str:
     return normal
 
 
+def is_device_name(name: str) -> bool:
+    """Whether Windows takes a file of this name, whatever its ending, for a device."""
+    return _DEVICE_NAME.fullmatch(name.split(".", 1)[0].rstrip(" ")) is not None
+
+
 def _refusal(name: str) -> str | None:
     """Why ``name`` cannot be one part of a path, or None."""
     if name in {".", ".."}:
@@ -64,7 +69,7 @@ def _refusal(name: str) -> str | None:
         return "it holds a colon"
     if name[-1] in ". ":
         return f"the name {name!r} ends in a dot or a space"
-    if _DEVICE_NAME.fullmatch(name.split(".", 1)[0].rstrip(" ")):
+    if is_device_name(name):
         return f"{name!r} is a device name on Windows"
     if len(name.encode()) > MAX_NAME_BYTES:
         return f"a name in it is longer than {MAX_NAME_BYTES} bytes"
