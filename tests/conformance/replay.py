@@ -171,11 +171,20 @@ def _dig(value: Any, path: str) -> Any:
     return value
 
 
+def _first_of_each_reason(items: list[Any]) -> list[Any]:
+    """Of reload events the first of each reason: how many follow depends on the time."""
+    kept: dict[str, Any] = {}
+    for position, item in enumerate(items):
+        told = isinstance(item, dict) and {"seq", "reason"} <= item.keys()
+        kept.setdefault(item["reason"] if told else str(position), item)
+    return list(kept.values())
+
+
 def _comparable(value: Any, folder: Path, key: str | None = None) -> Any:
     if isinstance(value, dict):
         return {name: _comparable(each, folder, name) for name, each in value.items()}
     if isinstance(value, list):
-        return [_comparable(each, folder) for each in value]
+        return [_comparable(each, folder) for each in _first_of_each_reason(value)]
     if key in VOLATILE and value is not None:
         return f"<{key}>"
     if key == "seq" and isinstance(value, int) and value >= FIRST_CLOCKED_SEQ:

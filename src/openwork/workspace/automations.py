@@ -108,8 +108,6 @@ class AutomationWrite:
     def __post_init__(self) -> None:
         if _ID.fullmatch(self.id) is None:
             raise _invalid("id may hold letters, digits, _ and -, at most 80.")
-        if is_device_name(self.id):  # its log is a file of this name
-            raise _invalid(f"id: {self.id} is a device name on Windows.")
         _require_text("name", self.name, LONGEST_NAME, one_line=True)
         _require_text("prompt", self.prompt, LONGEST_PROMPT, one_line=False)
 
@@ -141,7 +139,8 @@ def plan_save(root: WorkspaceRoot, write: AutomationWrite, now_ms: int) -> Plann
     """Work out the file with the automation added or replaced, without writing.
 
     Raises:
-        OpenWorkError: ``invalid_payload`` 400 when there are too many; as ``read_automations``.
+        OpenWorkError: ``invalid_payload`` 400 when there are too many, or the id of a new one is a
+            device's name; as ``read_automations``.
     """
     found = read_automations(root)
     items = [dict(each.fields) for each in found.items]
@@ -159,6 +158,8 @@ def plan_save(root: WorkspaceRoot, write: AutomationWrite, now_ms: int) -> Plann
     else:
         if len(items) >= MAX_ITEMS:
             raise _invalid(f"A workspace holds at most {MAX_ITEMS} automations.")
+        if is_device_name(write.id):  # its log is a file of this name
+            raise _invalid(f"id: {write.id} is a device name on Windows.")
         items.append({"id": write.id, "createdAt": now_ms, **fresh})
     return _planned(root, found, items, now_ms)
 
