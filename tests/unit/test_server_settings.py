@@ -54,6 +54,8 @@ def test_an_empty_variable_is_not_given(place):
         (None, {}, {"OPENWORK_READONLY": "perhaps"}, "OPENWORK_READONLY"),
         (None, {}, {"OPENWORK_CORS_ORIGINS": "[1]"}, "OPENWORK_CORS_ORIGINS"),
         ({"corsOrigins": 5}, {}, {}, "corsOrigins in "),
+        (None, {}, {"OPENWORK_SANDBOX_BACKEND": "podman"}, "OPENWORK_SANDBOX_BACKEND"),
+        (None, {}, {"OPENWORK_BROWSER_PROVIDER": "mine"}, "OPENWORK_BROWSER_PROVIDER"),
         (None, {"opencode_base_url": "localhost:1"}, {}, "--opencode-base-url"),
         ({"workspaces": "ws"}, {}, {}, "workspaces in "),
         ({"workspaces": ["ws"]}, {}, {}, "workspaces in "),
@@ -68,6 +70,18 @@ def test_a_bad_value_names_where_it_stands(place, file, flags, environ, named):
     with pytest.raises(UsageError) as caught:
         settle(place, file, flags, **environ)
     assert named in caught.value.message
+
+
+def test_sandbox_and_browser_are_as_told_and_say_from_where(place):
+    settings = settle(place)
+    assert (settings.sandbox_enabled, settings.sandbox_backend) == (False, "none")
+    assert settings.browser_provider == "none"
+    told = {"OPENWORK_SANDBOX_ENABLED": "1", "OPENWORK_BROWSER_PROVIDER": "sandbox-headless"}
+    settings = settle(place, {"sandboxBackend": "docker"}, {"sandbox_backend": "container"}, **told)
+    assert (settings.sandbox_enabled, settings.sandbox_backend) == (True, "container")
+    assert settings.browser_provider == "sandbox-headless"
+    sources = settings.resolved.sources
+    assert [sources[f"sandbox_{each}"] for each in ("enabled", "backend")] == ["env", "cli"]
 
 
 def test_a_bad_secret_is_not_repeated(place):

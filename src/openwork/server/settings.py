@@ -26,6 +26,7 @@ from openwork.common.shared_settings import (
 from openwork.server.settings_table import (
     ALLOWED_HOST,
     AUTOMATION_TIMEOUT,
+    BROWSER_PROVIDER,
     CONFIG,
     CONTROL_BASE_URL,
     CONTROL_TOKEN,
@@ -47,6 +48,8 @@ from openwork.server.settings_table import (
     ROUTER_CONFIG,
     ROUTER_DATA_DIR,
     ROUTER_PORT,
+    SANDBOX_BACKEND,
+    SANDBOX_ENABLED,
     TABLE,
     TOKEN,
     TOKEN_STORE,
@@ -96,6 +99,9 @@ class ServerSettings:
     failed_auth_per_minute: int
     token_store: Path
     data_dir: Path
+    sandbox_enabled: bool
+    sandbox_backend: str
+    browser_provider: str
     control_base_url: str
     control_token: str
     router_port: int
@@ -168,6 +174,9 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
             resolved.get(TOKEN_STORE) or str(config_path.with_name("tokens.json"))
         ),
         data_dir=absolute(resolved.get(DATA_DIR) or str(default_server_data_dir())),
+        sandbox_enabled=resolved.get(SANDBOX_ENABLED),
+        sandbox_backend=resolved.get(SANDBOX_BACKEND),
+        browser_provider=resolved.get(BROWSER_PROVIDER),
         control_base_url=resolved.get(CONTROL_BASE_URL),
         control_token=resolved.get(CONTROL_TOKEN),
         router_port=resolved.get(ROUTER_PORT),
