@@ -20,6 +20,8 @@ from openwork.common.errors import OpenWorkError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from starlette.types import Scope
+
     Scan = Callable[[str, int], tuple[Any, int]]
 
 # Python ships this parser, but its type stubs leave it out.
@@ -29,6 +31,15 @@ _decoder: Any = decoder
 LARGE_BODY_BYTES = 1_000_000
 # The largest import there can be (1,000 files, 200 skills, 200 commands) has less than a tenth.
 MAX_VALUES = 100_000
+
+
+def said_to_be_json(scope: Scope) -> Scope:
+    """``scope`` of a request whose body is JSON, whatever type it was sent as.
+
+    FastAPI parses only what says that it is JSON; ``curl -d`` says it is a form, others nothing.
+    """
+    kept = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+    return {**scope, "headers": [*kept, (b"content-type", b"application/json")]}
 
 
 class JsonRequest(Request):
