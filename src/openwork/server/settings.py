@@ -54,10 +54,10 @@ from openwork.server.settings_table import (
     TOKEN,
     TOKEN_STORE,
 )
+from openwork.server.workspace_entries import absolute
 from openwork.server.workspace_settings import (
     EngineAddress,
     WorkspaceSetting,
-    absolute,
     read_roots,
     read_workspaces,
 )
@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from openwork.common.settings import Resolved, Setting, Source
+    from openwork.server.unavailable import UnavailableWorkspace
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ class ServerSettings:
     approval_timeout_ms: int
     automation_timeout_ms: int
     workspaces: tuple[WorkspaceSetting, ...]
+    unavailable: tuple[UnavailableWorkspace, ...]
+    workspaces_from_file: bool
     authorized_roots: tuple[Path, ...]
     cors_origins: tuple[str, ...]
     allowed_hosts: tuple[str, ...]
@@ -132,7 +135,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
     Raises:
         UsageError: A value that its setting does not take.
         OpenWorkError: ``file_damaged`` or ``file_unreadable`` for the settings file,
-            ``workspace_unusable`` for a folder that cannot be served.
+            ``workspace_unusable``: no folder named by hand can be served.
     """
     early = s.resolve((CONFIG,), flags=flags, environ=environ)
     config_path = absolute(early.get(CONFIG) or str(default_server_config()))
@@ -147,7 +150,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
     token, token_source = _secret(resolved, TOKEN)
     host_token, host_token_source = _secret(resolved, HOST_TOKEN)
     workspaces = read_workspaces(resolved, file or {}, config_path)
-    roots = read_roots(file or {}, config_path) or tuple(each.path for each in workspaces)
+    roots = read_roots(file or {}, config_path) or tuple(each.path for each in workspaces.served)
     return ServerSettings(
         config_path=config_path,
         host=resolved.get(HOST),
@@ -159,7 +162,9 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
         approval_mode=cast("Literal['manual', 'auto']", resolved.get(APPROVAL)),
         approval_timeout_ms=resolved.get(APPROVAL_TIMEOUT),
         automation_timeout_ms=resolved.get(AUTOMATION_TIMEOUT),
-        workspaces=workspaces,
+        workspaces=workspaces.served,
+        unavailable=workspaces.unavailable,
+        workspaces_from_file=workspaces.from_file,
         authorized_roots=roots,
         cors_origins=resolved.get(CORS),
         allowed_hosts=resolved.get(ALLOWED_HOST),

@@ -76,7 +76,7 @@ WORKSPACE: Setting[tuple[str, ...]] = s.Setting(
     "workspace",
     s.words,
     (),
-    "A folder to serve (repeatable).",
+    "A folder to serve (repeatable); without one, those of the settings file.",
     env=("OPENWORK_WORKSPACES",),
     repeatable=True,
 )

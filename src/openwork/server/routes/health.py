@@ -141,9 +141,11 @@ def describe_browser(provider: str) -> dict[str, Any]:
 @router.get("/workspaces", tags=["workspaces"])
 @access(CLIENT)
 async def list_workspaces(context: Context, mount: Mount) -> dict[str, Any]:
-    """All workspaces, the active one first; under a mount, that one."""
+    """All workspaces, the active one first; under a mount, that one.
+
+    One that cannot be served comes last, and says why: ``unavailable: {reason, hint}``.
+    """
     if mount is not None:
         only = context.registry.get(mount)
         return {"items": [only.to_json()], "activeId": only.id}
-    items = context.registry.all()
-    return {"items": [each.to_json() for each in items], "activeId": items[0].id if items else None}
+    return {"items": context.registry.to_json(), "activeId": context.registry.active_id}
