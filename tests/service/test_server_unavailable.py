@@ -160,3 +160,44 @@ async def test_a_made_folder_that_is_deleted_does_not_stop_the_next_start(tmp_pa
         assert [each["unavailable"]["reason"] for each in body["items"]] == ["it does not exist"]
         status, body = await server.call("GET", "/opencode/session", token=CLIENT_TOKEN)
         assert (status, body["code"]) == (400, "opencode_unconfigured")
+
+
+async def test_an_odd_path_is_listed_renamed_and_removed_too(tmp_path):
+    for name in ("w", "s"):
+        (tmp_path / name).mkdir()
+    odd = ["a\0b", "\ud800", "n" * 300, "../w/\x1b[31m", "~no-such-user"]
+    config = {"workspaces": [*({"path": path} for path in odd), {"path": "../w"}]}
+    (tmp_path / "s" / "server.json").write_text(json.dumps(config))
+    env = {"OPENWORK_WORKSPACES": ""}
+    async with running_server(tmp_path / "w", tmp_path / "s", env=env) as server:
+        _, body = await server.call("GET", "/workspaces", token=CLIENT_TOKEN)
+        keys = [each["id"] for each in body["items"] if "unavailable" in each]
+        assert len(keys) == len(odd)
+        for key in keys:
+            path = f"/workspaces/{key}"
+            status, body = await server.call(
+                "PATCH", f"{path}/display-name", host=True, json={"displayName": "x"}
+            )
+            assert (status, body["persisted"]) == (200, True)
+            assert (await server.call("DELETE", path, host=True))[0] == 200
+        assert "\x1b" not in "".join(server.lines)
+    left = json.loads((tmp_path / "s" / "server.json").read_text())
+    assert left == {"workspaces": [{"path": "../w"}]}
+
+
+async def test_removing_a_remote_one_takes_no_folder_of_this_machine_along(tmp_path):
+    for name in ("w", "s"):
+        (tmp_path / name).mkdir()
+    folder = str(tmp_path / "w")
+    config = {"workspaces": [{**REMOTE, "directory": folder, "path": folder}, {"path": folder}],
+              "authorizedRoots": [folder]}  # fmt: skip
+    (tmp_path / "s" / "server.json").write_text(json.dumps(config))
+    env = {"OPENWORK_WORKSPACES": ""}
+    async with running_server(tmp_path / "w", tmp_path / "s", env=env) as server:
+        _, body = await server.call("GET", "/workspaces", token=CLIENT_TOKEN)
+        (remote,) = [each["id"] for each in body["items"] if "unavailable" in each]
+        assert (await server.call("DELETE", f"/workspaces/{remote}", host=True))[0] == 200
+        path = f"/workspace/{server.workspace}/config"
+        assert (await server.call("GET", path, token=CLIENT_TOKEN))[0] == 200
+    left = json.loads((tmp_path / "s" / "server.json").read_text())
+    assert left == {"workspaces": [{"path": folder}], "authorizedRoots": [folder]}

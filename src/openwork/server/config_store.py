@@ -65,7 +65,7 @@ class ConfigStore:
             others = [each for each in self._entries(file) if each not in known]
             file["workspaces"] = [{**(known[0] if known else {}), **entry}, *others]
             roots = self._roots(file)
-            if roots and not any(self._same(root, workspace.path) for root in roots):
+            if roots and not any(self._same(root, workspace.folder) for root in roots):
                 file["authorizedRoots"] = [*roots, str(workspace.path)]
 
         return self._change(edit, create=self._in_use)
@@ -105,7 +105,7 @@ class ConfigStore:
                 file["workspaces"] = [each for each in self._entries(file) if each not in gone]
             roots = self._roots(file)
             if roots:
-                kept = [each for each in roots if not self._same(each, workspace.path)]
+                kept = [each for each in roots if not self._same(each, workspace.folder)]
                 file["authorizedRoots"] = kept
 
         return self._change(edit)
@@ -146,10 +146,10 @@ class ConfigStore:
         base = self._path.parent
         return [each for each in self._entries(file) if id_of(each, base) == workspace_id]
 
-    def _same(self, text: str, folder: Path | str) -> bool:
+    def _same(self, text: str, folder: str) -> bool:
         """Whether a path in the file, relative to the file's folder, is ``folder``."""
         try:
-            return os.path.realpath(self._path.parent / Path(text).expanduser()) == str(folder)
+            return os.path.realpath(self._path.parent / Path(text).expanduser()) == folder
         except (ValueError, RuntimeError):  # no path, or no such user's home
             return False
 

@@ -50,12 +50,20 @@ class JsonRequest(Request):
 
         Raises:
             json.JSONDecodeError: It is no JSON.
-            OpenWorkError: ``invalid_payload`` 400: a large body holds too many values.
+            OpenWorkError: ``invalid_json`` 400: it is no text, or none that can be read;
+                ``invalid_payload`` 400: a large body holds too many values.
         """
         body = await self.body()
-        if len(body) <= LARGE_BODY_BYTES:
-            return await super().json()
-        return await asyncio.to_thread(parse_large, body)
+        try:
+            if len(body) <= LARGE_BODY_BYTES:
+                return await super().json()
+            return await asyncio.to_thread(parse_large, body)
+        except json.JSONDecodeError:
+            raise  # FastAPI's own
+        except (ValueError, RecursionError) as error:
+            raise OpenWorkError(
+                "invalid_json", "The body is not valid JSON.", status=400
+            ) from error
 
 
 def parse_large(body: bytes) -> Any:  # noqa: ANN401  # as json.loads has it

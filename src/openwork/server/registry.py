@@ -43,6 +43,11 @@ class Workspace:
         """Its folder, resolved."""
         return self.root.path
 
+    @property
+    def folder(self) -> str:
+        """The same as text."""
+        return str(self.path)
+
     def renamed(self, name: str | None) -> Workspace:
         """With another name; None gives back its folder's."""
         return replace(self, name=name or self.path.name, display_name=name)
@@ -201,7 +206,7 @@ class Registry:
             OpenWorkError: ``workspace_not_found``.
         """
         gone = self.named(workspace_id)
-        self._roots = tuple(root for root in self._roots if str(root) != str(gone.path))
+        self._roots = tuple(root for root in self._roots if str(root) != gone.folder)
         if not isinstance(gone, Workspace):
             del self._unavailable[workspace_id]
             return gone

@@ -71,9 +71,19 @@ class UnavailableWorkspace:
     @property
     def hint(self) -> str:
         """The next step, for whoever cannot use it."""
-        again = "" if self.fields["workspaceType"] == "remote" else "Then start the server again. "
+        again = "" if self.is_remote else "Then start the server again. "
         remove = f"Or remove the workspace: DELETE /workspaces/{self.id}"
         return f"{self.problem.hint.removesuffix('.')}. {again}{remove}"
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether it is a workspace of another server."""
+        return self.fields["workspaceType"] == "remote"
+
+    @property
+    def folder(self) -> str:
+        """Its folder on this machine, "" of a remote one."""
+        return "" if self.is_remote else self.path
 
     def renamed(self, name: str | None) -> UnavailableWorkspace:
         """With another name; None gives back its own."""
