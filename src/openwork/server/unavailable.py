@@ -71,9 +71,9 @@ class UnavailableWorkspace:
     @property
     def hint(self) -> str:
         """The next step, for whoever cannot use it."""
-        again = "" if self.is_remote else "Then start the server again. "
-        remove = f"Or remove the workspace: DELETE /workspaces/{self.id}"
-        return f"{self.problem.hint.removesuffix('.')}. {again}{remove}"
+        again = "" if self.is_remote else "then start the server again, "
+        remove = f"or remove the workspace: DELETE /workspaces/{self.id}"
+        return f"{self.problem.hint.removesuffix('.')} ({again}{remove})"
 
     @property
     def is_remote(self) -> bool:
