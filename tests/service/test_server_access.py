@@ -292,6 +292,9 @@ async def test_a_body_over_the_routes_limit_is_refused(server, tokens):
     [
         (b"", "invalid_json"),
         (b"{", "invalid_json"),
+        (b'{"scope": "\xff"}', "invalid_json"),
+        (b"9" * 5000, "invalid_json"),
+        (b"[" * 100_000, "invalid_json"),
         (b"[]", "invalid_payload"),
         (b'"x"', "invalid_payload"),
         (b"{}", "invalid_scope"),

@@ -307,6 +307,7 @@ async def test_without_a_host_there_is_nothing_to_upgrade(server):
     ):
         status, body = await server.call(method, path, **options)
         assert (status, body["code"]) == (501, "runtime_upgrade_unavailable")
+        assert "OPENWORK_CONTROL_BASE_URL" in body["hint"]
 
 
 async def test_a_plugin_waits_for_the_host_and_the_summary_says_what_it_means(tmp_path):

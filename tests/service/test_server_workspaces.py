@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import stat
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -16,6 +17,9 @@ from tests.stack import CLIENT_TOKEN, HOST_TOKEN, RunningServer, running_server
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+FROM_FILE = {"OPENWORK_WORKSPACES": ""}
 
 
 @dataclass
@@ -52,8 +56,9 @@ async def running(base, *, config=None, **options):
 @pytest.fixture(scope="module")
 async def place(tmp_path_factory):
     base = tmp_path_factory.mktemp("workspaces")
-    config = {"future": 1, "workspaces": []}
-    async with running(base, config=config, engine_url="http://127.0.0.1:9") as place:
+    config = {"future": 1, "workspaces": [{"path": "../workspace"}]}
+    options = {"engine_url": "http://127.0.0.1:9", "env": FROM_FILE}
+    async with running(base, config=config, **options) as place:
         yield place
 
 
@@ -181,11 +186,13 @@ async def test_many_at_once_are_all_kept(place):
     assert {str(each) for each in folders} <= {each["path"] for each in place.config["workspaces"]}
 
 
-async def test_without_a_settings_file_nothing_is_kept_and_a_damaged_one_is_told(tmp_path):
-    async with running(tmp_path) as place:
+async def test_a_first_workspace_makes_the_settings_file_and_a_damaged_one_is_told(tmp_path):
+    async with running(tmp_path, env=FROM_FILE) as place:
         status, body = await place.make(tmp_path / "a", preset="minimal")
-        assert (status, body["persisted"]) == (201, False)
-        assert not (place.state / "server.json").exists()
+        assert (status, body["persisted"]) == (201, True)
+        assert stat.S_IMODE((place.state / "server.json").stat().st_mode) == 0o600
+        entry = {"path": str(tmp_path / "a"), "name": "a", "preset": "minimal"}
+        assert place.config == {"workspaces": [entry]}
         (place.state / "server.json").write_text("{broken")
         status, body = await place.make(tmp_path / "b", preset="minimal")
         assert (status, body["code"]) == (422, "invalid_json")
@@ -197,17 +204,60 @@ async def test_without_a_settings_file_nothing_is_kept_and_a_damaged_one_is_told
             )
             assert (status, body["code"]) == (422, "invalid_json")
         _, listed = await place.server.call("GET", "/workspaces", token=CLIENT_TOKEN)
-        assert [each["name"] for each in listed["items"]] == ["a", "workspace"]
+        assert [each["name"] for each in listed["items"]] == ["a"]
         assert (place.state / "server.json").read_text() == "{broken"
 
 
 async def test_what_was_kept_is_served_after_a_restart(tmp_path):
-    env = {"OPENWORK_WORKSPACES": ""}
-    async with running(tmp_path, config={}, env=env) as place:
+    async with running(tmp_path, env=FROM_FILE) as place:
+        await place.make(tmp_path / "first", preset="minimal")
         await place.make(tmp_path / "kept", name="Kept", preset="automation")
         before = (await place.server.call("GET", "/workspaces", token=CLIENT_TOKEN))[1]
-    async with running(tmp_path, env=env) as place:
+        assert [each["name"] for each in before["items"]] == ["Kept", "first"]
+    async with running(tmp_path, env=FROM_FILE) as place:
         assert (await place.server.call("GET", "/workspaces", token=CLIENT_TOKEN))[1] == before
+
+
+async def test_the_active_one_is_kept_when_that_is_asked_for(tmp_path):
+    async def activate(folder, **options):
+        path = f"/workspaces/{workspace_id(folder)}/activate"
+        status, body = await place.server.call(
+            "POST", path + options.pop("query", ""), host=True, **options
+        )
+        assert (status, body["activeId"]) == (200, workspace_id(folder))
+        return body["persisted"]
+
+    one, two = tmp_path / "one", tmp_path / "two"
+    async with running(tmp_path, env=FROM_FILE) as place:
+        await place.make(one, preset="minimal")
+        await place.make(two, preset="minimal")
+        assert await activate(one) is False
+        assert place.config["workspaces"][0]["path"] == str(two)
+        assert await activate(one, query="?persist=true") is True
+        assert place.config["workspaces"][0]["path"] == str(one)
+        assert await activate(two, json={"persist": True}) is True
+        assert place.config["workspaces"][0]["path"] == str(two)
+    env = {**FROM_FILE, "OPENWORK_READONLY": "1"}
+    async with running(tmp_path, env=env) as place:
+        path = f"/workspaces/{workspace_id(one)}/activate"
+        status, body = await place.server.call("POST", f"{path}?persist=true", host=True)
+        assert (status, body["code"]) == (403, "read_only")
+        assert await activate(one) is False
+
+
+async def test_where_the_environment_names_the_workspaces_nothing_is_kept_and_that_is_said(
+    tmp_path,
+):
+    async with running(tmp_path) as place:
+        status, body = await place.make(tmp_path / "a", preset="minimal")
+        assert (status, body["persisted"]) == (201, False)
+        assert not (place.state / "server.json").exists()
+        key = workspace_id(tmp_path / "a")
+        for method, path in (("PATCH", "/display-name"), ("DELETE", "")):
+            status, body = await place.server.call(
+                method, f"/workspaces/{key}{path}", host=True, json={"displayName": "x"}
+            )
+            assert (status, body["persisted"]) == (200, False)
 
 
 async def test_a_read_only_server_makes_names_and_removes_nothing(tmp_path):

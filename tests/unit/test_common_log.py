@@ -47,6 +47,13 @@ def test_what_is_shaped_like_a_secret_is_blotted_out(text):
         assert canary not in scrubbed
 
 
+def test_what_libraries_tell_of_their_everyday_work_is_left_out(lines):
+    for name in ("watchfiles.main", "uvicorn.access", "asyncio"):
+        logging.getLogger(name).info("2 changes detected")
+        logging.getLogger(name).warning("trouble in %s", name)
+    assert [each["severityText"] for each in lines()] == ["WARN"] * 3
+
+
 def test_a_known_secret_is_blotted_out_wherever_it_stands(lines):
     log.hide("hunter2-known")
     logger = logging.getLogger("t")

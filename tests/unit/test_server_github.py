@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp import web
+from yarl import URL
 
 from openwork.common.errors import OpenWorkError, UsageError
 from openwork.server import github, settings
@@ -113,3 +117,83 @@ def test_other_addresses_are_refused_at_the_start(tmp_path, address):
     env = {"OPENWORK_HUB_RAW_URL": address, "OPENWORK_SERVER_CONFIG": str(tmp_path / "none.json")}
     with pytest.raises(UsageError, match="expected an address"):
         settings.load({}, env)
+
+
+@asynccontextmanager
+async def proxy_before(fake: FakeGitHub, *, password: str = "") -> AsyncGenerator[tuple[str, list]]:
+    """A proxy that answers every plain request as ``fake`` does; what it was asked for."""
+    asked: list[tuple[str, str, str | None]] = []
+    wanted = "Basic " + base64.b64encode(f"me:{password}".encode()).decode() if password else None
+
+    async def answer(request: web.BaseRequest) -> web.StreamResponse:
+        login = request.headers.get("Proxy-Authorization")
+        asked.append((request.method, request.raw_path, login))
+        if login != wanted:
+            return web.Response(status=407)
+        if request.method == "CONNECT":
+            return web.Response(status=403)
+        return await fake.answer(request)  # pyright: ignore[reportArgumentType]  # reads no more
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    try:
+        yield f"{host}:{port}", asked
+    finally:
+        await runner.cleanup()
+
+
+@pytest.fixture
+def environment(monkeypatch, tmp_path):
+    """Sets the variables of proxies, none other being set; a login lies in ~/.netrc."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    hosts = ("hub.example", "127.0.0.1", "default")
+    lines = [f"machine {host} login me password netrc-canary\n" for host in hosts]
+    (tmp_path / "netrc").write_text("".join(lines))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    return monkeypatch.setenv
+
+
+@pytest.mark.parametrize("scheme", ["http://", ""])
+async def test_what_the_hub_needs_goes_through_the_proxy_without_a_login(fake, environment, scheme):
+    async with proxy_before(fake) as (address, asked):
+        environment("HTTP_PROXY", scheme + address)
+        assert await names(Hub("http://hub.example/api", "http://hub.example/raw")) == ["it"]
+    assert {path.partition("/api")[0].partition("/raw")[0] for _, path, _ in asked} == {
+        "http://hub.example"
+    }
+    assert {login for _, _, login in asked} == {None}
+
+
+async def test_the_proxys_own_login_goes_to_the_proxy_and_into_no_message(fake, environment):
+    async with proxy_before(fake, password="right-canary") as (address, _):
+        hub = Hub("http://hub.example/api", "http://hub.example/raw")
+        environment("http_proxy", f"http://me:right-canary@{address}")
+        assert await names(hub) == ["it"]
+        environment("http_proxy", f"http://me:wrong-canary@{address}")
+        with pytest.raises(OpenWorkError) as caught:
+            await names(hub, Repository("acme", "other", "main"))
+    assert "407" in caught.value.message
+    assert "canary" not in caught.value.message
+
+
+async def test_encrypted_addresses_are_tunnelled(fake, environment):
+    async with proxy_before(fake) as (address, asked):
+        environment("HTTPS_PROXY", f"http://{address}")
+        with pytest.raises(OpenWorkError, match="403"):  # this one opens no tunnel
+            await names(Hub("https://hub.example/api", "https://hub.example/raw"))
+    assert asked == [("CONNECT", "hub.example:443", None)]
+
+
+def test_no_proxy_is_asked_where_none_is_wanted(environment):
+    environment("HTTP_PROXY", "http://proxy.example:3128")
+    assert github.proxy_for(URL("http://hub.example/x")) == "http://proxy.example:3128"
+    assert github.proxy_for(URL("https://hub.example/x")) is None
+    assert github.proxy_for(URL("http://127.0.0.1:8000/x")) is None
+    environment("NO_PROXY", "other.example, hub.example")
+    assert github.proxy_for(URL("http://hub.example/x")) is None
+    assert github.proxy_for(URL("http://api.hub.example/x")) is None

@@ -6,6 +6,7 @@ import pytest
 
 from openwork.common.errors import OpenWorkError
 from openwork.server.registry import Registry, build_workspace
+from openwork.server.unavailable import Problem, build_unavailable
 from openwork.server.workspace_settings import WorkspaceSetting
 
 
@@ -62,3 +63,26 @@ def test_a_name_is_given_and_taken_back_and_the_order_stays(settings):
     assert names(registry) == ["a", "Reports", "c"]
     assert "displayName" not in registry.rename(key, None).to_json()
     assert names(registry) == ["a", "b", "c"]
+
+
+def test_what_cannot_be_served_comes_last_and_is_never_the_active_one(settings, tmp_path):
+    problem = Problem("it does not exist", "Create it")
+    gone = build_unavailable({"path": "gone"}, tmp_path, f"{tmp_path}/gone", problem, None)
+    registry = Registry((settings[0],), (tmp_path,), (gone,))
+    assert [each["name"] for each in registry.to_json()] == ["a", "gone"]
+    assert names(registry) == ["a"]
+    for act in (registry.get, registry.activate):
+        with pytest.raises(OpenWorkError) as caught:
+            act(gone.id)
+        assert (caught.value.code, caught.value.status) == ("workspace_unavailable", 409)
+    assert registry.rename(gone.id, "Later").name == registry.named(gone.id).name == "Later"
+    told = []
+    registry.on_add(told.append)
+    (tmp_path / "gone").mkdir()
+    back = build_workspace(WorkspaceSetting(tmp_path / "gone", "gone", None))
+    registry.add(back)
+    assert (registry.get(gone.id), told) == (back, [back])
+    assert len(registry.to_json()) == 2
+    registry = Registry((settings[0],), None, (gone,))
+    registry.remove(gone.id)
+    assert [each["name"] for each in registry.to_json()] == ["a"]

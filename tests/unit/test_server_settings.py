@@ -8,6 +8,7 @@ import os
 import pytest
 
 from openwork.common.errors import OpenWorkError, UsageError
+from openwork.common.ids import workspace_id
 from openwork.server.settings import load
 
 
@@ -54,6 +55,8 @@ def test_an_empty_variable_is_not_given(place):
         (None, {}, {"OPENWORK_READONLY": "perhaps"}, "OPENWORK_READONLY"),
         (None, {}, {"OPENWORK_CORS_ORIGINS": "[1]"}, "OPENWORK_CORS_ORIGINS"),
         ({"corsOrigins": 5}, {}, {}, "corsOrigins in "),
+        (None, {}, {"OPENWORK_SANDBOX_BACKEND": "podman"}, "OPENWORK_SANDBOX_BACKEND"),
+        (None, {}, {"OPENWORK_BROWSER_PROVIDER": "mine"}, "OPENWORK_BROWSER_PROVIDER"),
         (None, {"opencode_base_url": "localhost:1"}, {}, "--opencode-base-url"),
         ({"workspaces": "ws"}, {}, {}, "workspaces in "),
         ({"workspaces": ["ws"]}, {}, {}, "workspaces in "),
@@ -68,6 +71,18 @@ def test_a_bad_value_names_where_it_stands(place, file, flags, environ, named):
     with pytest.raises(UsageError) as caught:
         settle(place, file, flags, **environ)
     assert named in caught.value.message
+
+
+def test_sandbox_and_browser_are_as_told_and_say_from_where(place):
+    settings = settle(place)
+    assert (settings.sandbox_enabled, settings.sandbox_backend) == (False, "none")
+    assert settings.browser_provider == "none"
+    told = {"OPENWORK_SANDBOX_ENABLED": "1", "OPENWORK_BROWSER_PROVIDER": "sandbox-headless"}
+    settings = settle(place, {"sandboxBackend": "docker"}, {"sandbox_backend": "container"}, **told)
+    assert (settings.sandbox_enabled, settings.sandbox_backend) == (True, "container")
+    assert settings.browser_provider == "sandbox-headless"
+    sources = settings.resolved.sources
+    assert [sources[f"sandbox_{each}"] for each in ("enabled", "backend")] == ["env", "cli"]
 
 
 def test_a_bad_secret_is_not_repeated(place):
@@ -123,19 +138,106 @@ def test_links_are_resolved(place):
     assert settle(place, {"workspaces": [{"path": "link"}]}).workspaces[0].path == place / "ws"
 
 
-def test_a_workspace_that_cannot_be_served_is_named(place):
+def test_an_entry_that_cannot_be_served_stops_no_other(place):
+    (place / "file").write_text("x")
+    paths = ["missing", "file", "ws", "file/below", "n" * 300, "a\0b", "\ud800", "~no-such-user/x"]
+    settings = settle(place, {"workspaces": [{"path": path} for path in paths]})
+    assert [each.path for each in settings.workspaces] == [place / "ws"]
+    assert settings.authorized_roots == (place / "ws",)
+    told = {each.path.removeprefix(f"{place}/"): each.problem for each in settings.unavailable}
+    assert set(told) == set(paths) - {"ws"}
+    assert told["missing"].reason == told["file/below"].reason == "it does not exist"
+    assert str(place / "missing") in told["missing"].hint
+    assert told["file"].reason == "it is not a folder"
+    assert told["n" * 300].reason.startswith("it cannot be reached: ")
+    assert all(told[path].reason.startswith("that is no path: ") for path in paths[5:])
+    ids = [each.id for each in settings.unavailable]
+    assert len(set(ids)) == len(ids)
+    assert ids[0] == workspace_id(place / "missing")
+
+
+REMOTE = {
+    "path": "",
+    "name": "Team",
+    "workspaceType": "remote",
+    "baseUrl": "https://me:canary@files.example.com/w/ws_1?token=canary#canary",
+    "directory": "/work",
+    "opencodeUsername": "canary-user",
+    "opencodePassword": "canary",
+    "openworkToken": "canary",
+    "openworkHostToken": "canary",
+    "remoteType": "openwork",
+    "openworkWorkspaceName": "Reports",
+    "openworkWorkspaceId": 7,
+}
+
+
+def test_a_remote_workspace_is_told_with_its_own_fields_and_no_secret(place):
+    settings = settle(place, {"workspaces": [REMOTE]})
+    assert settings.workspaces == ()
+    body = settings.unavailable[0].to_json()
+    assert "canary" not in json.dumps(body)
+    problem = body.pop("unavailable")
+    assert problem["reason"] == "it is a workspace of another server"
+    assert "https://files.example.com/w/ws_1" in problem["hint"]
+    assert body.pop("id").startswith("rem_")
+    base_url = "https://files.example.com/w/ws_1"
+    assert body == {
+        "name": "Team",
+        "path": "/work",
+        "workspaceType": "remote",
+        "baseUrl": base_url,
+        "directory": "/work",
+        "opencode": {"baseUrl": base_url, "directory": "/work"},
+        "remoteType": "openwork",
+        "openworkWorkspaceName": "Reports",
+    }
+    assert settings.unavailable[0].renamed(None).name == "Reports"
+
+
+def test_a_remote_workspace_has_an_id_that_stays(place):
+    def ids(*entries):
+        return [each.id for each in settle(place, {"workspaces": list(entries)}).unavailable]
+
+    other = REMOTE | {"directory": "/other"}
+    one, two = ids(REMOTE, other)
+    assert one != two
+    assert ids(other | {"name": "x"}, REMOTE | {"opencodePassword": "new"}) == [two, one]
+    assert ids(REMOTE | {"id": "rem_ws_1"}) == ["rem_ws_1"]
+    for bad in ("../x", workspace_id(place), 5, "rem_" + "x" * 100):
+        assert ids(REMOTE | {"id": bad}) == [one]
+
+
+def test_a_remote_workspace_with_a_path_of_this_machine_is_remote(place):
+    settings = settle(place, {"workspaces": [{"path": "ws", "workspaceType": "remote"}]})
+    assert settings.workspaces == ()
+    body = settings.unavailable[0].to_json()
+    assert (body["workspaceType"], body["path"], body["name"]) == ("remote", "ws", "ws")
+
+
+def test_what_is_named_by_hand_must_be_usable_in_part(place):
     (place / "file").write_text("x")
     for name, reason in (("missing", "does not exist"), ("file", "not a folder")):
-        with pytest.raises(OpenWorkError, match=reason) as caught:
-            settle(place, {"workspaces": [{"path": name}]})
-        assert str(place / name) in caught.value.message
+        for flags, environ in (
+            ({"workspace": (str(place / name),)}, {}),
+            ({}, {"OPENWORK_WORKSPACES": str(place / name)}),
+        ):
+            with pytest.raises(OpenWorkError, match=reason) as caught:
+                settle(place, None, flags, **environ)
+            assert caught.value.code == "workspace_unusable"
+            assert str(place / name) in caught.value.message
+    settings = settle(place, None, {"workspace": (str(place / "missing"), str(place / "ws"))})
+    assert [each.path for each in settings.workspaces] == [place / "ws"]
+    assert [each.path for each in settings.unavailable] == [str(place / "missing")]
+    assert settings.workspaces_from_file is False
+    assert settle(place, {"workspaces": []}).workspaces_from_file is True
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
 def test_a_workspace_that_cannot_be_read_is_named(place):
     (place / "ws").chmod(0)
-    with pytest.raises(OpenWorkError, match="cannot be read"):
-        settle(place, {"workspaces": [{"path": "ws"}]})
+    (told,) = settle(place, {"workspaces": [{"path": "ws"}]}).unavailable
+    assert told.problem.reason == "it cannot be read"
 
 
 def test_an_engine_belongs_to_each_workspace(place):

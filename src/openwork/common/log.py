@@ -40,6 +40,8 @@ _SECRET_PATTERNS = (
 _HINT = re.compile(r"(?i)bearer|basic|owt_|token|secret|password|key|authorization")
 _RELAYED_SEVERITY = re.compile(r'"severityText": "([A-Z]+)"')
 MAX_TEXT_CHARACTERS = 16_384
+# They tell of each request, each task, each change of a file: we do that ourselves.
+_NOISY = ("asyncio", "aiohttp.access", "uvicorn.access", "uvicorn.error", "watchfiles")
 _known_secrets: set[str] = set()
 
 
@@ -206,7 +208,7 @@ def configure(
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    for noisy in ("asyncio", "aiohttp.access", "uvicorn.access", "uvicorn.error"):
+    for noisy in _NOISY:
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -79,7 +79,8 @@ class ServerApi:
 
     async def workspaces(self) -> list[dict[str, Any]]:
         """The served workspaces, the active one first."""
-        return (await self.call("GET", "/workspaces"))["items"]
+        items = (await self.call("GET", "/workspaces"))["items"]
+        return [each for each in items if "unavailable" not in each]
 
     async def whoami(self) -> dict[str, Any]:
         """The actor that the token stands for."""

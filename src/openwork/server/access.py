@@ -22,7 +22,7 @@ from openwork.server.context import ServerContext
 from openwork.server.departure import Departure
 from openwork.server.errors import internal_error
 from openwork.server.gate import require_writable
-from openwork.server.json_body import JsonRequest
+from openwork.server.json_body import JsonRequest, said_to_be_json
 from openwork.server.middleware.request_log import name_route
 from openwork.server.registry import Workspace
 from openwork.server.scope import Scope
@@ -124,8 +124,9 @@ class GuardedRoute(APIRoute):
             unread = self.body_field is None and not rule.streams_body
             if unread and rule.least >= Scope.COLLABORATOR:
                 departure.watch()  # nobody reads the body, so nobody would see the caller leave
+            scope = request.scope if self.body_field is None else said_to_be_json(request.scope)
             try:
-                return await handle(JsonRequest(request.scope, departure.receive))
+                return await handle(JsonRequest(scope, departure.receive))
             except HTTPException as error:
                 # FastAPI calls whatever fails while it reads a body a bad body.
                 if isinstance(error.__cause__, OpenWorkError):

@@ -88,7 +88,7 @@ def build_context(settings: ServerSettings) -> ServerContext:
     approvals = Approvals(settings.approval_mode, settings.approval_timeout_ms)
     audit = AuditLog(settings.data_dir)
     reload_events = ReloadEvents()
-    registry = Registry(settings.workspaces, settings.authorized_roots)
+    registry = Registry(settings.workspaces, settings.authorized_roots, settings.unavailable)
     authenticator = Authenticator(
         settings.token, settings.host_token, tokens, Guesses(settings.failed_auth_per_minute)
     )
@@ -111,7 +111,7 @@ def build_context(settings: ServerSettings) -> ServerContext:
         gate=gate,
         registry=registry,
         watching=Watching(reload_events, registry),
-        config_store=ConfigStore(settings.config_path),
+        config_store=ConfigStore(settings.config_path, in_use=settings.workspaces_from_file),
         automations=Automations(
             registry,
             settings.data_dir,

@@ -210,7 +210,7 @@ class _Client:
         async with (
             self.turns,
             self.session.get(
-                url, headers={"Accept": accept}, allow_redirects=False, proxy=_proxy(url)
+                url, headers={"Accept": accept}, allow_redirects=False, proxy=proxy_for(url)
             ) as answer,
         ):
             if answer.status != 200:
@@ -240,9 +240,15 @@ async def _told_as(code: str, what: str) -> AsyncGenerator[None]:
         ) from error
 
 
-def _proxy(url: URL) -> str | None:
-    """The proxy that the environment names. Not aiohttp's: that would send logins of ~/.netrc."""
+def proxy_for(url: URL) -> str | None:
+    """The proxy that ``HTTP_PROXY``, ``HTTPS_PROXY`` and ``NO_PROXY`` name for an address.
+
+    Not aiohttp's own way to them: that would also send logins of ~/.netrc.
+    """
     from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415  # 14 ms of every start
 
     host = url.host or ""
-    return None if is_loopback(host) or proxy_bypass(host) else getproxies().get(url.scheme)
+    if is_loopback(host) or proxy_bypass(host):
+        return None
+    named = getproxies().get(url.scheme)
+    return named if not named or "://" in named else f"http://{named}"

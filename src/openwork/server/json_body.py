@@ -20,6 +20,8 @@ from openwork.common.errors import OpenWorkError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from starlette.types import Scope
+
     Scan = Callable[[str, int], tuple[Any, int]]
 
 # Python ships this parser, but its type stubs leave it out.
@@ -31,6 +33,15 @@ LARGE_BODY_BYTES = 1_000_000
 MAX_VALUES = 100_000
 
 
+def said_to_be_json(scope: Scope) -> Scope:
+    """``scope`` of a request whose body is JSON, whatever type it was sent as.
+
+    FastAPI parses only what says that it is JSON; ``curl -d`` says it is a form, others nothing.
+    """
+    kept = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
+    return {**scope, "headers": [*kept, (b"content-type", b"application/json")]}
+
+
 class JsonRequest(Request):
     """A request whose JSON is parsed beside the event loop when it is large."""
 
@@ -39,12 +50,20 @@ class JsonRequest(Request):
 
         Raises:
             json.JSONDecodeError: It is no JSON.
-            OpenWorkError: ``invalid_payload`` 400: a large body holds too many values.
+            OpenWorkError: ``invalid_json`` 400: it is no text, or none that can be read;
+                ``invalid_payload`` 400: a large body holds too many values.
         """
         body = await self.body()
-        if len(body) <= LARGE_BODY_BYTES:
-            return await super().json()
-        return await asyncio.to_thread(parse_large, body)
+        try:
+            if len(body) <= LARGE_BODY_BYTES:
+                return await super().json()
+            return await asyncio.to_thread(parse_large, body)
+        except json.JSONDecodeError:
+            raise  # FastAPI's own
+        except (ValueError, RecursionError) as error:
+            raise OpenWorkError(
+                "invalid_json", "The body is not valid JSON.", status=400
+            ) from error
 
 
 def parse_large(body: bytes) -> Any:  # noqa: ANN401  # as json.loads has it

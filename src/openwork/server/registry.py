@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from openwork.server.unavailable import UnavailableWorkspace
     from openwork.server.workspace_settings import EngineAddress, WorkspaceSetting
 
 
@@ -42,6 +43,15 @@ class Workspace:
         """Its folder, resolved."""
         return self.root.path
 
+    @property
+    def folder(self) -> str:
+        """The same as text."""
+        return str(self.path)
+
+    def renamed(self, name: str | None) -> Workspace:
+        """With another name; None gives back its folder's."""
+        return replace(self, name=name or self.path.name, display_name=name)
+
     def to_json(self) -> dict[str, Any]:
         """As clients see it. The engine's credentials are not among it: nobody below needs them."""
         body: dict[str, Any] = {
@@ -64,20 +74,24 @@ class Workspace:
 
 
 class Registry:
-    """The workspaces in order; the first is the active one.
+    """The workspaces in order; the first is the active one. Those that cannot be served come last.
 
     Attributes:
         changing: Held by who changes it together with the settings file.
     """
 
     def __init__(
-        self, workspaces: tuple[WorkspaceSetting, ...], roots: tuple[Path, ...] | None = None
+        self,
+        workspaces: tuple[WorkspaceSetting, ...],
+        roots: tuple[Path, ...] | None = None,
+        unavailable: tuple[UnavailableWorkspace, ...] = (),
     ) -> None:
         """Keep the first of each folder.
 
         Args:
             workspaces: As configured.
             roots: The folders that workspaces may lie in, resolved; None: their own.
+            unavailable: Those that are configured and cannot be served.
         """
         self._by_id: dict[str, Workspace] = {}
         self._on_add: list[Callable[[Workspace], None]] = []
@@ -86,6 +100,9 @@ class Registry:
         for each in workspaces:
             made = build_workspace(each)
             self._by_id.setdefault(made.id, made)
+        self._unavailable: dict[str, UnavailableWorkspace] = {}
+        for each in unavailable:
+            self._unavailable.setdefault(each.id, each)
         self._roots = tuple(each.path for each in workspaces) if roots is None else roots
 
     @property
@@ -102,12 +119,13 @@ class Registry:
         self._on_remove.append(callback)
 
     def all(self) -> list[Workspace]:
-        """Active first."""
+        """Those that are served, active first."""
         return list(self._by_id.values())
 
     def to_json(self) -> list[dict[str, Any]]:
-        """All of them as clients see them."""
-        return [each.to_json() for each in self._by_id.values()]
+        """All of them as clients see them, also those that cannot be served."""
+        named = (*self._by_id.values(), *self._unavailable.values())
+        return [each.to_json() for each in named]
 
     @property
     def active(self) -> Workspace | None:
@@ -120,23 +138,38 @@ class Registry:
         return next(iter(self._by_id), None)
 
     def get(self, workspace_id: str) -> Workspace:
-        """One workspace.
+        """One workspace that is served.
 
         Raises:
-            OpenWorkError: ``workspace_not_found``.
+            OpenWorkError: ``workspace_not_found`` 404; ``workspace_unavailable`` 409.
         """
-        found = self._by_id.get(workspace_id)
+        found = self.named(workspace_id)
+        if not isinstance(found, Workspace):
+            raise found.error()
+        return found
+
+    def named(self, workspace_id: str) -> Workspace | UnavailableWorkspace:
+        """One workspace, whether it can be served or not.
+
+        Raises:
+            OpenWorkError: ``workspace_not_found`` 404.
+        """
+        found = self._by_id.get(workspace_id) or self._unavailable.get(workspace_id)
         if found is None:
             raise OpenWorkError(
                 "workspace_not_found", f"There is no workspace {workspace_id}.", status=404
             )
         return found
 
+    def unavailable(self, workspace_id: str) -> UnavailableWorkspace | None:
+        """One that cannot be served; None when it can, or there is none."""
+        return self._unavailable.get(workspace_id)
+
     def activate(self, workspace_id: str) -> Workspace:
         """Make one the active one.
 
         Raises:
-            OpenWorkError: ``workspace_not_found``.
+            OpenWorkError: ``workspace_not_found``; ``workspace_unavailable``.
         """
         found = self.get(workspace_id)
         self._by_id = {found.id: found} | self._by_id
@@ -145,6 +178,7 @@ class Registry:
     def add(self, workspace: Workspace) -> None:
         """Serve it from now on, as the active one; its folder becomes an authorised one."""
         known = workspace.id in self._by_id
+        self._unavailable.pop(workspace.id, None)
         self._by_id.pop(workspace.id, None)
         self._by_id = {workspace.id: workspace} | self._by_id
         if workspace.path not in self._roots:
@@ -152,26 +186,31 @@ class Registry:
         for callback in () if known else self._on_add:
             callback(workspace)
 
-    def rename(self, workspace_id: str, name: str | None) -> Workspace:
-        """Give one another name; None gives it its folder's.
+    def rename(self, workspace_id: str, name: str | None) -> Workspace | UnavailableWorkspace:
+        """Give one another name; None gives it its own back.
 
         Raises:
             OpenWorkError: ``workspace_not_found``.
         """
-        old = self.get(workspace_id)
-        new = replace(old, name=name or old.path.name, display_name=name)
-        self._by_id[workspace_id] = new
+        new = self.named(workspace_id).renamed(name)
+        if isinstance(new, Workspace):
+            self._by_id[workspace_id] = new
+        else:
+            self._unavailable[workspace_id] = new
         return new
 
-    def remove(self, workspace_id: str) -> Workspace:
+    def remove(self, workspace_id: str) -> Workspace | UnavailableWorkspace:
         """Serve it no more; its folder stays as it is.
 
         Raises:
             OpenWorkError: ``workspace_not_found``.
         """
-        gone = self.get(workspace_id)
+        gone = self.named(workspace_id)
+        self._roots = tuple(root for root in self._roots if str(root) != gone.folder)
+        if not isinstance(gone, Workspace):
+            del self._unavailable[workspace_id]
+            return gone
         del self._by_id[workspace_id]
-        self._roots = tuple(root for root in self._roots if root != gone.path)
         for callback in self._on_remove:
             callback(gone)
         return gone

@@ -85,7 +85,9 @@ def run(settings: ServerSettings, *, listen_fd: int | None = None) -> None:
         backlog=BACKLOG,
     )
     logger.info("listening on http://%s:%s", settings.host, context.bound_port)
-    if not settings.workspaces:
+    for each in settings.unavailable:
+        logger.warning("%s %s", each.error().message, each.hint)
+    if not settings.workspaces and not settings.unavailable:
         logger.warning("no workspaces: add --workspace DIR or name them in server.json")
     _Server(config, context).run(sockets=[listener])
 

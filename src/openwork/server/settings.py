@@ -26,6 +26,7 @@ from openwork.common.shared_settings import (
 from openwork.server.settings_table import (
     ALLOWED_HOST,
     AUTOMATION_TIMEOUT,
+    BROWSER_PROVIDER,
     CONFIG,
     CONTROL_BASE_URL,
     CONTROL_TOKEN,
@@ -47,14 +48,16 @@ from openwork.server.settings_table import (
     ROUTER_CONFIG,
     ROUTER_DATA_DIR,
     ROUTER_PORT,
+    SANDBOX_BACKEND,
+    SANDBOX_ENABLED,
     TABLE,
     TOKEN,
     TOKEN_STORE,
 )
+from openwork.server.workspace_entries import absolute
 from openwork.server.workspace_settings import (
     EngineAddress,
     WorkspaceSetting,
-    absolute,
     read_roots,
     read_workspaces,
 )
@@ -64,6 +67,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from openwork.common.settings import Resolved, Setting, Source
+    from openwork.server.unavailable import UnavailableWorkspace
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,8 @@ class ServerSettings:
     approval_timeout_ms: int
     automation_timeout_ms: int
     workspaces: tuple[WorkspaceSetting, ...]
+    unavailable: tuple[UnavailableWorkspace, ...]
+    workspaces_from_file: bool
     authorized_roots: tuple[Path, ...]
     cors_origins: tuple[str, ...]
     allowed_hosts: tuple[str, ...]
@@ -96,6 +102,9 @@ class ServerSettings:
     failed_auth_per_minute: int
     token_store: Path
     data_dir: Path
+    sandbox_enabled: bool
+    sandbox_backend: str
+    browser_provider: str
     control_base_url: str
     control_token: str
     router_port: int
@@ -126,7 +135,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
     Raises:
         UsageError: A value that its setting does not take.
         OpenWorkError: ``file_damaged`` or ``file_unreadable`` for the settings file,
-            ``workspace_unusable`` for a folder that cannot be served.
+            ``workspace_unusable``: no folder named by hand can be served.
     """
     early = s.resolve((CONFIG,), flags=flags, environ=environ)
     config_path = absolute(early.get(CONFIG) or str(default_server_config()))
@@ -141,7 +150,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
     token, token_source = _secret(resolved, TOKEN)
     host_token, host_token_source = _secret(resolved, HOST_TOKEN)
     workspaces = read_workspaces(resolved, file or {}, config_path)
-    roots = read_roots(file or {}, config_path) or tuple(each.path for each in workspaces)
+    roots = read_roots(file or {}, config_path) or tuple(each.path for each in workspaces.served)
     return ServerSettings(
         config_path=config_path,
         host=resolved.get(HOST),
@@ -153,7 +162,9 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
         approval_mode=cast("Literal['manual', 'auto']", resolved.get(APPROVAL)),
         approval_timeout_ms=resolved.get(APPROVAL_TIMEOUT),
         automation_timeout_ms=resolved.get(AUTOMATION_TIMEOUT),
-        workspaces=workspaces,
+        workspaces=workspaces.served,
+        unavailable=workspaces.unavailable,
+        workspaces_from_file=workspaces.from_file,
         authorized_roots=roots,
         cors_origins=resolved.get(CORS),
         allowed_hosts=resolved.get(ALLOWED_HOST),
@@ -168,6 +179,9 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str]) -> ServerSettings
             resolved.get(TOKEN_STORE) or str(config_path.with_name("tokens.json"))
         ),
         data_dir=absolute(resolved.get(DATA_DIR) or str(default_server_data_dir())),
+        sandbox_enabled=resolved.get(SANDBOX_ENABLED),
+        sandbox_backend=resolved.get(SANDBOX_BACKEND),
+        browser_provider=resolved.get(BROWSER_PROVIDER),
         control_base_url=resolved.get(CONTROL_BASE_URL),
         control_token=resolved.get(CONTROL_TOKEN),
         router_port=resolved.get(ROUTER_PORT),

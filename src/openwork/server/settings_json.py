@@ -8,7 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from openwork.common.errors import OpenWorkError
-from openwork.common.files import PRIVATE_FILE_MODE, read_json_object, replace_file
+from openwork.common.files import (
+    PRIVATE_FILE_MODE,
+    ensure_private_dir,
+    read_json_object,
+    replace_file,
+)
 
 
 def read_settings(path: Path, prefix: str) -> dict[str, Any] | None:
@@ -30,15 +35,21 @@ def read_settings(path: Path, prefix: str) -> dict[str, Any] | None:
 
 
 def write_settings(path: Path, value: dict[str, Any], prefix: str) -> None:
-    """Replace ``path`` atomically; a link to the real file, as dotfile managers make them, stays.
+    """Replace ``path`` atomically, or make it, and its folder.
+
+    A link to the real file, as dotfile managers make them, stays one.
 
     Raises:
         OpenWorkError: ``PREFIX_write_failed`` 500; the file is as it was.
     """
     text = json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+    # Half a surrogate pair stays the escape that it was read from.
+    data = text.encode(errors="backslashreplace")
+    real = Path(os.path.realpath(path))
     try:
-        replace_file(Path(os.path.realpath(path)), text.encode(), mode=PRIVATE_FILE_MODE)
-    except (OSError, UnicodeEncodeError) as error:
+        ensure_private_dir(real.parent)
+        replace_file(real, data, mode=PRIVATE_FILE_MODE)
+    except OSError as error:
         raise OpenWorkError(
             f"{prefix}_write_failed",
             f"{path} cannot be written: {error}",

@@ -76,7 +76,7 @@ WORKSPACE: Setting[tuple[str, ...]] = s.Setting(
     "workspace",
     s.words,
     (),
-    "A folder to serve (repeatable).",
+    "A folder to serve (repeatable); without one, those of the settings file.",
     env=("OPENWORK_WORKSPACES",),
     repeatable=True,
 )
@@ -208,6 +208,35 @@ OUTBOX_ENABLED: Setting[bool] = s.Setting(
     file="outboxEnabled",
     is_flag=True,
 )
+SANDBOX_ENABLED: Setting[bool] = s.Setting(
+    "sandbox_enabled",
+    s.boolean,
+    False,  # noqa: FBT003
+    "Tell clients that tasks run in a sandbox here. Whoever starts this server in one sets it.",
+    env=("OPENWORK_SANDBOX_ENABLED",),
+    file="sandboxEnabled",
+    is_flag=True,
+)
+SANDBOX_BACKENDS = ("none", "docker", "container")
+SANDBOX_BACKEND: Setting[str] = s.Setting(
+    "sandbox_backend",
+    s.one_of(*SANDBOX_BACKENDS),
+    "none",
+    "Which sandbox clients are told of.",
+    env=("OPENWORK_SANDBOX_BACKEND",),
+    file="sandboxBackend",
+    choices=SANDBOX_BACKENDS,
+)
+BROWSER_PROVIDERS = ("none", "sandbox-headless", "host-interactive", "client-interactive")
+BROWSER_PROVIDER: Setting[str] = s.Setting(
+    "browser_provider",
+    s.one_of(*BROWSER_PROVIDERS),
+    "none",
+    "Which browser the agent has, for clients to show: in the sandbox, on this machine, or theirs.",
+    env=("OPENWORK_BROWSER_PROVIDER",),
+    file="browserProvider",
+    choices=BROWSER_PROVIDERS,
+)
 CONTROL_BASE_URL: Setting[str] = s.Setting(
     "control_base_url",
     s.http_origin,
@@ -271,6 +300,9 @@ TABLE: tuple[Setting[Any], ...] = (
     AUTOMATION_TIMEOUT,
     TOKEN_STORE,
     DATA_DIR,
+    SANDBOX_ENABLED,
+    SANDBOX_BACKEND,
+    BROWSER_PROVIDER,
     CONTROL_BASE_URL,
     CONTROL_TOKEN,
     ROUTER_PORT,

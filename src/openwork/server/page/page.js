@@ -56,13 +56,14 @@ async function connect(wanted = null) {
 /** What a workbench needs to know. */
 async function lookUp(api, wanted) {
   const [status, who, workspaces] = await Promise.all([api.get("/status"), api.get("/whoami"), api.get("/workspaces")]);
-  const workspace = workspaces.items.find(({ id }) => id === wanted) ?? status.workspace;
+  const served = workspaces.items.filter(({ unavailable }) => !unavailable);
+  const workspace = served.find(({ id }) => id === wanted) ?? status.workspace;
   if (!workspace) throw new Error("This host has no workspace yet. Ask its owner to add a folder.");
   return {
     api: api.below(`/w/${workspace.id}`),
     scope: who.actor.scope,
     workspace,
-    workspaces: workspaces.items,
+    workspaces: served,
     approves: status.approval.mode === "manual",
     onRefused: (error) => leave(error.words),
     onSwitch: (id) => connect(id),

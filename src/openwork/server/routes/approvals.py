@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
+
+from pydantic import Field
 
 from openwork.server.access import HOST, Caller, Context, Mount, access, guarded_router
 from openwork.server.sse import DOCUMENTED, EventStream
@@ -12,9 +14,9 @@ router = guarded_router("approvals")
 
 
 class ApprovalReply(WireModel):
-    """``POST /approvals/{id}``."""
+    """``POST /approvals/{id}``: ``allow`` allows, whatever else denies."""
 
-    reply: Literal["allow", "deny"]
+    reply: Any = Field(default=None, json_schema_extra={"examples": ["allow", "deny"]})
 
 
 @router.get("/approvals")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 router = guarded_router("server")
 
+_BROWSER_PLACES = {"sandbox": "in-sandbox", "host": "host-machine", "client": "client-machine"}
+
 
 class HealthBody(WireModel):
     """``GET /health``."""
@@ -108,7 +110,7 @@ def _capabilities(context: ServerContext, workspace: Workspace | None) -> dict[s
         "commands": {"read": True, "write": write},
         "config": {"read": True, "write": write},
         "approvals": {"mode": settings.approval_mode, "timeoutMs": settings.approval_timeout_ms},
-        "sandbox": {"enabled": False, "backend": "none"},
+        "sandbox": {"enabled": settings.sandbox_enabled, "backend": settings.sandbox_backend},
         "ui": {"toy": True},
         "tokens": {"scoped": True, "scopes": ["owner", "collaborator", "viewer"]},
         "proxy": {
@@ -116,7 +118,7 @@ def _capabilities(context: ServerContext, workspace: Workspace | None) -> dict[s
             "opencodeRouter": settings.router_port != 0,
         },
         "toolProviders": {
-            "browser": {"enabled": False, "placement": "external", "mode": "none"},
+            "browser": describe_browser(settings.browser_provider),
             "files": {
                 "injection": settings.inbox_enabled and write,
                 "outbox": settings.outbox_enabled,
@@ -128,12 +130,22 @@ def _capabilities(context: ServerContext, workspace: Workspace | None) -> dict[s
     }
 
 
+def describe_browser(provider: str) -> dict[str, Any]:
+    """``{enabled, placement, mode}`` of the setting's word, such as ``host-interactive``."""
+    where, _, mode = provider.partition("-")
+    if where not in _BROWSER_PLACES:
+        return {"enabled": False, "placement": "external", "mode": "none"}
+    return {"enabled": True, "placement": _BROWSER_PLACES[where], "mode": mode}
+
+
 @router.get("/workspaces", tags=["workspaces"])
 @access(CLIENT)
 async def list_workspaces(context: Context, mount: Mount) -> dict[str, Any]:
-    """All workspaces, the active one first; under a mount, that one."""
+    """All workspaces, the active one first; under a mount, that one.
+
+    One that cannot be served comes last, and says why: ``unavailable: {reason, hint}``.
+    """
     if mount is not None:
         only = context.registry.get(mount)
         return {"items": [only.to_json()], "activeId": only.id}
-    items = context.registry.all()
-    return {"items": [each.to_json() for each in items], "activeId": items[0].id if items else None}
+    return {"items": context.registry.to_json(), "activeId": context.registry.active_id}

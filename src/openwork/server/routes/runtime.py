@@ -49,8 +49,9 @@ async def _ask(
     if not settings.control_base_url or not settings.control_token:
         raise OpenWorkError(
             "runtime_upgrade_unavailable",
-            "This server was not started by a host that can upgrade it.",
-            hint="Start it with: openwork start",
+            "This server knows of no host that can tell versions and upgrade it.",
+            hint="Name the host's control endpoint: OPENWORK_CONTROL_BASE_URL, "
+            "OPENWORK_CONTROL_TOKEN.",
             status=501,
         )
     headers = ((b"authorization", f"Bearer {settings.control_token}".encode()),)

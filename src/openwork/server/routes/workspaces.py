@@ -14,6 +14,7 @@ from openwork.common.errors import OpenWorkError
 from openwork.common.ids import workspace_id as id_of
 from openwork.server.access import HOST, HOST_CHANGE, Caller, Context, access, guarded_router
 from openwork.server.audit import AuditRecord
+from openwork.server.gate import require_writable
 from openwork.server.registry import Workspace
 from openwork.server.wire import WireModel
 from openwork.workspace import presets
@@ -22,7 +23,10 @@ from openwork.workspace.paths import WorkspaceRoot
 
 if TYPE_CHECKING:
     from openwork.server.context import ServerContext
+    from openwork.server.unavailable import UnavailableWorkspace
     from openwork.workspace.presets import Preset
+
+    Named = Workspace | UnavailableWorkspace
 
 router = guarded_router("workspaces")
 
@@ -42,6 +46,12 @@ class DisplayName(WireModel):
     """``PATCH /workspaces/{id}/display-name``: blank or null gives the folder's name back."""
 
     display_name: str | None = Field(default=None, max_length=LONGEST_NAME)
+
+
+class Activation(WireModel):
+    """``POST /workspaces/{id}/activate``: ``persist`` keeps the choice in the settings file."""
+
+    persist: bool = False
 
 
 @router.post("/workspaces/local", status_code=201)
@@ -74,8 +84,8 @@ async def rename(
     """Give a workspace a name; its folder keeps its own."""
     name = _clean(body.display_name)
     async with context.registry.changing:
-        old = context.registry.get(target_id)
-        planned = replace(old, name=name or old.path.name, display_name=name)
+        old = context.registry.named(target_id)
+        planned = old.renamed(name)
         persisted = await asyncio.to_thread(context.config_store.rename, planned)
         context.registry.rename(target_id, name)
     await _record(
@@ -86,14 +96,27 @@ async def rename(
 
 @router.post("/workspaces/{workspace_id}/activate")
 @access(HOST)
-async def activate(context: Context, actor: Caller, workspace_id: str) -> dict[str, Any]:
-    """Make a workspace the active one until the server ends."""
-    workspace = context.registry.activate(workspace_id)
+async def activate(
+    context: Context,
+    actor: Caller,
+    workspace_id: str,
+    body: Activation | None = None,
+    *,
+    persist: bool = False,
+) -> dict[str, Any]:
+    """Make a workspace the active one until the server ends; with ``persist`` also after that."""
+    persisted = False
+    async with context.registry.changing:
+        workspace = context.registry.get(workspace_id)
+        if persist or (body is not None and body.persist):
+            require_writable(read_only=context.settings.read_only)
+            persisted = await asyncio.to_thread(context.config_store.activate, workspace)
+        context.registry.activate(workspace_id)
     await _record(
         context, actor, workspace, "workspace.activate",
         f"Made {workspace.name} the active workspace",
     )  # fmt: skip
-    return {"activeId": workspace.id, "workspace": workspace.to_json()}
+    return {"activeId": workspace.id, "workspace": workspace.to_json(), "persisted": persisted}
 
 
 @router.delete("/workspaces/{target_id}")
@@ -101,8 +124,8 @@ async def activate(context: Context, actor: Caller, workspace_id: str) -> dict[s
 async def delete(context: Context, actor: Caller, target_id: str) -> dict[str, Any]:
     """Serve a workspace no more. Its folder stays; its streams end, what waits is denied."""
     async with context.registry.changing:
-        gone = context.registry.get(target_id)
-        persisted = await asyncio.to_thread(context.config_store.remove, gone.path)
+        gone = context.registry.named(target_id)
+        persisted = await asyncio.to_thread(context.config_store.remove, gone)
         context.registry.remove(target_id)
     _deny_waiting(context, target_id)
     await _record(context, actor, gone, "workspace.delete", f"Removed {gone.name}")
@@ -148,6 +171,10 @@ def _served(
     if known is not None:
         return known if name is None else replace(known, name=name, display_name=name)
     engine = context.settings.engine_for(root.path)
+    gone = context.registry.unavailable(key)
+    if gone is not None:  # its folder was missing until now
+        shown, given = name or gone.name, name or gone.display_name
+        return Workspace(key, shown, root, gone.engine or engine, given, preset)
     return Workspace(key, name or root.path.name, root, engine, name, preset)
 
 
@@ -161,7 +188,7 @@ def _deny_waiting(context: ServerContext, workspace_id: str) -> None:
 
 
 async def _record(
-    context: ServerContext, actor: Caller, workspace: Workspace, action: str, summary: str
+    context: ServerContext, actor: Caller, workspace: Named, action: str, summary: str
 ) -> None:
     await context.audit.append(
         AuditRecord(workspace.id, actor, action, str(workspace.path), summary)
