@@ -21,8 +21,8 @@ LARGEST_DIGITS = 9
 FilterText = Annotated[str, Query(max_length=200)]
 
 
-@router.get("/audit")
-@access(HOST)
+@router.get("/audit", summary="Read the audit log of the server")
+@access(HOST, answers="AuditPage", raises=(400,))
 async def read_server_audit(
     context: Context,
     limit: str = "",
@@ -35,8 +35,8 @@ async def read_server_audit(
     return (await context.audit.page(SERVER_LOG, _limit(limit), wanted, before)).to_json()
 
 
-@router.get("/workspace/{workspace_id}/audit")
-@access(CLIENT)
+@router.get("/workspace/{workspace_id}/audit", summary="Read the audit log of a workspace")
+@access(CLIENT, answers="AuditPage", raises=(400,))
 async def read_audit(
     context: Context,
     workspace: Target,
@@ -55,8 +55,8 @@ async def read_audit(
     return page.to_json()
 
 
-@router.get("/workspace/{workspace_id}/audit/verify")
-@access(CLIENT)
+@router.get("/workspace/{workspace_id}/audit/verify", summary="Verify the chain of the audit log")
+@access(CLIENT, answers="AuditVerdict")
 async def verify_audit(context: Context, workspace: Target) -> dict[str, Any]:
     """``{ok, entries, torn, head, firstBad?: {line, reason}}``: is the log as it was written?"""
     return (await context.audit.verify(workspace.id)).to_json()
@@ -66,8 +66,9 @@ async def verify_audit(context: Context, workspace: Target) -> dict[str, Any]:
     "/workspace/{workspace_id}/audit/export",
     response_class=StreamingResponse,
     responses={200: {"content": {"application/x-ndjson": {}, "text/csv": {}}}},
+    summary="Export the audit log as a file",
 )
-@access(CLIENT)
+@access(CLIENT, raises=(400,))
 async def export_audit(
     context: Context,
     workspace: Target,

@@ -10,7 +10,12 @@ from openwork.server.exposition import CONTENT_TYPE, expose
 router = guarded_router("server")
 
 
-@router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {}}}},
+    summary="Read the server's metrics for Prometheus",
+)
 @access(CLIENT)
 async def read_metrics(context: Context) -> Response:
     """Counts and durations in Prometheus' text format; a scraper sends a viewer's token."""

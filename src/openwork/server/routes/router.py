@@ -31,6 +31,14 @@ if TYPE_CHECKING:
 router = guarded_router("router")
 
 PREFIX = "/opencode-router"
+# Status and body are the router's own.
+PASSED_ON: dict[int | str, dict[str, Any]] = {
+    "default": {
+        "description": "As the messaging router answered.",
+        "content": {"application/json": {}, "text/plain": {}, "application/octet-stream": {}},
+    }
+}
+FAILS = (404, 503)
 CHANGE_TIMEOUT_S = 10.0
 # Who may read what; everything else is the host's.
 _READS: dict[str, Access] = {
@@ -52,7 +60,13 @@ def _add_read(path: str, rule: Access) -> None:
 
     name = f"read_router{path.replace('/', '_')}"
     router.add_api_route(
-        PREFIX + path, access(rule)(read), methods=["GET"], operation_id=name, name=name
+        PREFIX + path,
+        access(rule, answers="RouterAnswer", raises=FAILS)(read),
+        methods=["GET"],
+        operation_id=name,
+        name=name,
+        responses=PASSED_ON,
+        summary=f"Read {path or '/'} of the messaging router",
     )
     if not path:
         router.add_api_route(f"{PREFIX}/", read, methods=["GET"], include_in_schema=False)
@@ -77,9 +91,14 @@ def _add_rest(method: str, rule: Access) -> None:
 
     name = f"{method.lower()}_router"
     router.add_api_route(
-        f"{PREFIX}/{{path:path}}", access(rule)(pass_on), methods=[method], operation_id=name,
+        f"{PREFIX}/{{path:path}}",
+        access(rule, answers="RouterAnswer", raises=FAILS)(pass_on),
+        methods=[method],
+        operation_id=name,
         name=name,
-    )  # fmt: skip
+        responses=PASSED_ON,
+        summary=f"Pass {method} on to the messaging router",
+    )
 
 
 for _path, _rule in _READS.items():
