@@ -12,7 +12,8 @@ from typing import Any
 
 import jsonschema_rs
 
-from openwork.server.app import build_api
+from openwork.server.access import GuardedRoute
+from openwork.server.app import ROUTERS, build_api
 
 # Before the document's operations: the Host header, and what Starlette refuses by itself.
 _ANYWHERE = {421, 431}
@@ -26,18 +27,15 @@ def document() -> dict[str, Any]:
     return build_api(no_context).openapi()
 
 
-@lru_cache(maxsize=1)
-def _paths() -> list[tuple[re.Pattern[str], str]]:
-    # A path with fewer parameters is the more exact one.
-    paths = sorted(document()["paths"], key=lambda path: path.count("{"))
-    ends = {"/opencode-router/{path}", "/workspace/{workspace_id}/skills/hub/{name}"}
-    return [(re.compile(_pattern(path, deep=path in ends or path.endswith("{name}"))), path)
-            for path in paths]  # fmt: skip
-
-
-def _pattern(path: str, *, deep: bool) -> str:
-    head, brace, _ = path.rpartition("{") if deep else (path, "", "")
-    return re.sub(r"{\w+}", "[^/]+", head) + (".+" if brace else "")
+def operation_of(method: str, path: str) -> str | None:
+    """The document's path of the route that answers, None when there is none."""
+    routes = [route for each in ROUTERS for route in each.routes]
+    for route in routes:
+        if not isinstance(route, GuardedRoute) or method not in (route.methods or ()):
+            continue
+        if route.path_regex.match(path):
+            return route.path_format if route.include_in_schema else None
+    return None
 
 
 @lru_cache(maxsize=512)
@@ -63,8 +61,7 @@ def check(method: str, target: str, status: int, body: object) -> None:
     """
     sent = target.partition("?")[0]
     plain = _MOUNT.sub("", sent, count=1)
-    found = [path for pattern, path in _paths() if pattern.fullmatch(plain)]
-    path = next((each for each in found if method.lower() in document()["paths"][each]), None)
+    path = operation_of(method, plain)
     if path is None or status in _ANYWHERE:
         return
     if plain != sent and status in {403, 404}:  # the mount's own workspace

@@ -179,7 +179,7 @@ class HandedOver(TypedDict):
     id: Annotated[str, Field(description="base64url of the path.")]
     path: str
     size: int
-    updatedAt: TimeMs
+    updatedAt: Mtime
 
 
 class Artifacts(TypedDict):

@@ -14,6 +14,13 @@ from openwork.server.audit_pages import AuditFilter
 
 router = guarded_router("audit")
 
+_TEXT = {"schema": {"type": "string"}}
+EXPORTED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The log as a file.",
+        "content": {"application/x-ndjson": _TEXT, "text/csv": _TEXT},
+    }
+}
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 200
 LARGEST_DIGITS = 9
@@ -65,7 +72,7 @@ async def verify_audit(context: Context, workspace: Target) -> dict[str, Any]:
 @router.get(
     "/workspace/{workspace_id}/audit/export",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/x-ndjson": {}, "text/csv": {}}}},
+    responses=EXPORTED,
     summary="Export the audit log as a file",
 )
 @access(CLIENT, raises=(400,))
@@ -73,7 +80,9 @@ async def export_audit(
     context: Context,
     workspace: Target,
     format: ExportFormat = "jsonl",  # noqa: A002  # the query's name
-    before: Annotated[int | None, Query(ge=0, le=10**15)] = None,
+    before: Annotated[
+        int | None, Query(ge=0, le=10**15, description="Only entries before this time, in ms.")
+    ] = None,
     action: FilterText = "",
     actor: FilterText = "",
 ) -> StreamingResponse:

@@ -31,14 +31,20 @@ if TYPE_CHECKING:
 router = guarded_router("router")
 
 PREFIX = "/opencode-router"
-# Status and body are the router's own.
-PASSED_ON: dict[int | str, dict[str, Any]] = {
-    "default": {
-        "description": "As the messaging router answered.",
-        "content": {"application/json": {}, "text/plain": {}, "application/octet-stream": {}},
-    }
+_BODY: dict[str, Any] = {
+    "application/json": {"schema": {"type": ["object", "array"]}},
+    "text/plain": {"schema": {"type": "string"}},
+    "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
 }
-FAILS = (404, 503)
+# Status and body are the router's own, so no other route is documented so loosely.
+PASSED_ON: dict[int | str, dict[str, Any]] = {
+    200: {"description": "As the messaging router answered.", "content": _BODY},
+    "default": {
+        "description": "As the messaging router answered; else `ErrorBody`, with 404 when none is "
+        "configured and 503 when it does not answer.",
+        "content": _BODY,
+    },
+}
 CHANGE_TIMEOUT_S = 10.0
 # Who may read what; everything else is the host's.
 _READS: dict[str, Access] = {
@@ -61,7 +67,7 @@ def _add_read(path: str, rule: Access) -> None:
     name = f"read_router{path.replace('/', '_')}"
     router.add_api_route(
         PREFIX + path,
-        access(rule, answers="RouterAnswer", raises=FAILS)(read),
+        access(rule)(read),
         methods=["GET"],
         operation_id=name,
         name=name,
@@ -92,7 +98,7 @@ def _add_rest(method: str, rule: Access) -> None:
     name = f"{method.lower()}_router"
     router.add_api_route(
         f"{PREFIX}/{{path:path}}",
-        access(rule, answers="RouterAnswer", raises=FAILS)(pass_on),
+        access(rule)(pass_on),
         methods=[method],
         operation_id=name,
         name=name,
