@@ -83,7 +83,7 @@ def statuses(route: GuardedRoute) -> list[int]:
     found = {500, *route.declared.raises}
     if rule.kind != "none":
         found |= {401, 429}
-    if rule.writes:
+    if rule.writes and rule.kind == "client":
         found.add(503)  # a change that cannot be recorded is not begun
     if rule.writes or (rule.kind == "client" and rule.least > Scope.VIEWER):
         found.add(403)

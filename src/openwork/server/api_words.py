@@ -121,6 +121,8 @@ EXAMPLES = {
     "plugins.name": "opencode-wakatime",
     "mcp.name": "notion",
     "automation_id": "nightly",
+    "item_id": "bm90ZXMudHh0",
+    "artifact_id": "cmVwb3J0cy9xMS5jc3Y",
     "audit.action": "config.*",
     "audit.actor": "collaborator",
     "files.path": "docs/report.md",

@@ -40,7 +40,7 @@ class NewAgent(WireModel):
 
 
 @router.get("/workspace/{workspace_id}/agents", summary="List the agents of a workspace")
-@access(CLIENT, answers="AgentList", raises=READS_FILES)
+@access(CLIENT, answers="AgentList", raises=(400,))
 async def list_agents(
     workspace: Target, include_global: Annotated[str, Query(alias="includeGlobal")] = ""
 ) -> dict[str, Any]:
@@ -91,7 +91,7 @@ async def upsert_agent(
 @router.delete(
     "/workspace/{workspace_id}/agents/{name:path}", summary="Delete an agent of a workspace"
 )
-@access(CHANGE, answers="Removed", raises=WRITES_FILES)
+@access(CHANGE, answers="Removed", raises=(400, 409))
 async def delete_agent(
     context: Context, actor: Caller, workspace: Target, name: str
 ) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from openwork.server.access import (
     CLIENT,
-    READS_FILES,
     Caller,
     Context,
     Target,
@@ -29,7 +28,7 @@ router = guarded_router("artifacts")
 
 
 @router.get("/workspace/{workspace_id}/artifacts", summary="List the files an agent handed over")
-@access(CLIENT, answers="Artifacts", raises=READS_FILES)
+@access(CLIENT, answers="Artifacts", raises=(400,))
 async def list_artifacts(context: Context, workspace: Target) -> dict[str, Any]:
     """``{items: [{id, path, size, updatedAt}]}``, newest first; empty when switched off.
 

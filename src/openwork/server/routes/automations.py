@@ -174,14 +174,14 @@ async def run_automation(
 
 
 @router.get(BASE + "/logs", summary="List the logs of automations")
-@access(CLIENT, answers="AutomationLogs", raises=READS_FILES)
+@access(CLIENT, answers="AutomationLogs", raises=(400,))
 async def list_logs(workspace: Target) -> dict[str, Any]:
     """``{items: [{id, path, size, updatedAt}]}``, newest first; ``id`` is the automation's."""
     return {"items": await asyncio.to_thread(automation_log.list_logs, workspace.root)}
 
 
 @router.get(BASE + "/logs/{automation_id}", summary="Read the log of an automation")
-@access(CLIENT, answers="AutomationLogText", raises=READS_FILES)
+@access(CLIENT, answers="AutomationLogText", raises=(400, 413))
 async def read_log(workspace: Target, automation_id: str) -> dict[str, Any]:
     """``{id, content}``: JSON lines, one a run, oldest first."""
     content = await asyncio.to_thread(automation_log.read_log, workspace.root, automation_id)

@@ -10,7 +10,6 @@ from fastapi import Request  # noqa: TC002  # FastAPI reads it
 from openwork.server.access import (
     CHANGE,
     CLIENT,
-    READS_FILES,
     WRITES_FILES,
     Caller,
     Context,
@@ -43,7 +42,7 @@ class NewCommand(WireModel):
 
 
 @router.get("/workspace/{workspace_id}/commands", summary="List the commands of a workspace")
-@access(CLIENT, answers="CommandList", raises=READS_FILES)
+@access(CLIENT, answers="CommandList", raises=(400,))
 async def list_commands(
     request: Request, context: Context, workspace: Target, scope: str = ""
 ) -> dict[str, Any]:
@@ -86,7 +85,7 @@ async def upsert_command(
 @router.delete(
     "/workspace/{workspace_id}/commands/{name:path}", summary="Delete a command of a workspace"
 )
-@access(CHANGE, answers="Ok", raises=WRITES_FILES)
+@access(CHANGE, answers="Ok", raises=(400, 409))
 async def delete_command(
     context: Context, actor: Caller, workspace: Target, name: str
 ) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from pydantic import Field
 from openwork.server.access import (
     CLIENT,
     READS_FILES,
-    WRITES_FILES,
     Access,
     Caller,
     Context,
@@ -47,7 +46,7 @@ async def read_content(actor: Caller, workspace: Target, path: str = "") -> dict
 
 
 @router.post("/workspace/{workspace_id}/files/content", summary="Save a Markdown file as text")
-@access(SAVE, answers="TextWritten", raises=WRITES_FILES)
+@access(SAVE, answers="TextWritten", raises=(409,))
 async def write_content(
     context: Context, actor: Caller, workspace: Target, body: ContentWrite
 ) -> dict[str, Any]:

@@ -14,8 +14,6 @@ from openwork.common.errors import OpenWorkError
 from openwork.common.files import ensure_private_dir
 from openwork.server.access import (
     CLIENT,
-    READS_FILES,
-    WRITES_FILES,
     Access,
     Caller,
     Context,
@@ -66,7 +64,7 @@ FORM: dict[str, Any] = {
 
 
 @router.get("/workspace/{workspace_id}/inbox", summary="List the files in the inbox")
-@access(CLIENT, answers="InboxItems", raises=READS_FILES)
+@access(CLIENT, answers="InboxItems", raises=(400,))
 async def list_inbox(context: Context, workspace: Target) -> dict[str, Any]:
     """``{items: [{id, path, name, size, updatedAt}]}``, newest first; empty when switched off.
 
@@ -97,7 +95,7 @@ async def read_inbox_item(
 @router.post(
     "/workspace/{workspace_id}/inbox", openapi_extra=FORM, summary="Upload a file to the inbox"
 )
-@access(UPLOAD, answers="Uploaded", raises=WRITES_FILES)
+@access(UPLOAD, answers="Uploaded", raises=(409,))
 async def upload(
     context: Context, actor: Caller, workspace: Target, request: Request, path: str = ""
 ) -> dict[str, Any]:

@@ -41,7 +41,7 @@ class NewSkill(WireModel):
 
 
 @router.get("/workspace/{workspace_id}/skills", summary="List the skills of a workspace")
-@access(CLIENT, answers="SkillList", raises=READS_FILES)
+@access(CLIENT, answers="SkillList", raises=(400,))
 async def list_skills(workspace: Target, include_global: IncludeGlobal = "") -> dict[str, Any]:
     """``{items, problems?}``: the skills the workspace sees; with ``includeGlobal`` the user's too.
 
@@ -97,7 +97,7 @@ async def upsert_skill(
 @router.delete(
     "/workspace/{workspace_id}/skills/{name:path}", summary="Delete a skill of a workspace"
 )
-@access(CHANGE, answers="Removed", raises=WRITES_FILES)
+@access(CHANGE, answers="Removed", raises=(400, 409))
 async def delete_skill(
     context: Context, actor: Caller, workspace: Target, name: str
 ) -> dict[str, Any]:
