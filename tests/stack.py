@@ -20,6 +20,7 @@ from openwork.demo.provider import ScriptedProvider
 from openwork.engine.client import EngineClient
 from openwork.engine.home import EngineHome
 from openwork.engine.process import Engine, EngineOptions
+from tests import documented
 from tests.engine_cache import cached_engine
 
 if TYPE_CHECKING:
@@ -70,7 +71,10 @@ class RunningServer:
         headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> tuple[int, Any]:
-        """One request: status, and the JSON body or the text when it is none."""
+        """One request: status, and the JSON body or the text when it is none.
+
+        Fails when the OpenAPI document tells of no such answer.
+        """
         sent = dict(headers or {})
         if token is not None:
             sent["Authorization"] = f"Bearer {token}"
@@ -81,9 +85,11 @@ class RunningServer:
                 return response.status, ""  # it has no end
             text = await response.text()
             try:
-                return response.status, json.loads(text)
+                body = json.loads(text)
             except ValueError:
-                return response.status, text
+                body = text
+            documented.check(method, path, response.status, body)
+            return response.status, body
 
     def engine_client(self, token: str, *, mounted: bool = True) -> EngineClient:
         """A client of the engine through this server's proxy."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 from yarl import URL
 
+from tests import documented
 from tests.until import until
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ async def replay(
             status, raw = await _send(http, base, case, saved)
             try:
                 told = json.loads(raw)
+                documented.check(case["method"], _filled(case["path"], saved), status, told)
             except ValueError:
                 text = raw[:80].decode("utf-8", "replace")
                 answers[case["name"]] = Answer(status, "<html>" if raw[:1] == b"<" else text)

@@ -15,6 +15,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from openwork.server.app import build_api
+from tests import documented
 from tests.stack import HOST_TOKEN, running_server
 
 EXAMPLES = 20
@@ -27,11 +28,33 @@ LEFT_OUT = {
 # Of what the server depends on: nothing answers there in these tests.
 FAILURES_OF_OTHERS = {501, 502, 503}
 
+# What the document's examples name.
+EXAMPLES_OF_FILES = {
+    "docs/report.md": "# Report",
+    ".opencode/skills/weekly-report/SKILL.md": (
+        "---\nname: weekly-report\ndescription: Summarise a week\n---\nRead it."
+    ),
+    ".opencode/agents/reviewer.md": "---\ndescription: Reviews\nmode: subagent\n---\nReview it.",
+    ".opencode/openwork/inbox/notes.txt": "notes",
+    ".opencode/openwork/outbox/reports/q1.csv": "a,b",
+    ".opencode/openwork/agentlab/logs/nightly.jsonl": "{}\n",
+}
+
 
 def no_failure_of_ours(_context, response, _case):
     """A 5xx that is not somebody else's fault is a bug."""
     assert response.status_code < 500 or response.status_code in FAILURES_OF_OTHERS, response.text
 
+
+# What this server alone can answer, read by what the document gives as examples.
+READABLE = [
+    path
+    for path, item in documented.document()["paths"].items()
+    if "get" in item
+    and f"GET {path}" not in LEFT_OUT
+    and not path.startswith(("/opencode-router", "/hub", "/runtime"))
+    and "/opencode-router/" not in path
+]
 
 CHECKS = [
     no_failure_of_ours,
@@ -54,6 +77,9 @@ async def server(tmp_path_factory):
     folder, state, home = base / "workspace", base / "state", base / "home"
     for each in (folder, state, home):
         each.mkdir()
+    for name, text in EXAMPLES_OF_FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
     env = {
         "HOME": str(home),
         "XDG_CONFIG_HOME": str(home / ".config"),
@@ -64,19 +90,41 @@ async def server(tmp_path_factory):
         yield server
 
 
-@pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.label)
-async def test_every_answer_is_documented_and_none_is_a_failure(server, operation):
-    if operation.label in LEFT_OUT:
-        return
-    known = {"workspace_id": server.workspace}
+async def prepared(server, path):
+    """The headers of a caller who may do everything, and the path parameters that exist."""
     headers = {
         "X-OpenWork-Host-Token": HOST_TOKEN,
         "Authorization": f"Bearer {await server.token('owner')}",
     }
-    if operation.path.startswith("/files/sessions/"):
-        path = f"/workspace/{server.workspace}/files/sessions"
-        _, body = await server.call("POST", path, headers=headers, json={})
+    known = {"workspace_id": server.workspace}
+    if path.startswith("/files/sessions/"):
+        sessions = f"/workspace/{server.workspace}/files/sessions"
+        _, body = await server.call("POST", sessions, headers=headers, json={})
         known["session_id"] = body["session"]["id"]
+    return headers, known
+
+
+@pytest.mark.parametrize("label", READABLE)
+async def test_the_examples_are_answered_as_documented(server, label):
+    """Before anything was changed or deleted: what is read by an example is there."""
+    path, operation = label, documented.document()["paths"][label]["get"]
+    headers, known = await prepared(server, path)
+    query: dict[str, str] = {}
+    for parameter in operation.get("parameters", []):
+        value = known.get(parameter["name"], parameter.get("example"))
+        if parameter["in"] == "path":
+            path = path.replace(f"{{{parameter['name']}}}", value)
+        elif value is not None:
+            query[parameter["name"]] = value
+    status, body = await server.call("GET", path, headers=headers, params=query)
+    assert status == 200, body
+
+
+@pytest.mark.parametrize("operation", operations(), ids=lambda operation: operation.label)
+async def test_every_answer_is_documented_and_none_is_a_failure(server, operation):
+    if operation.label in LEFT_OUT:
+        return
+    headers, known = await prepared(server, operation.path)
 
     @given(case=operation.as_strategy())
     @settings(

@@ -9,6 +9,7 @@ import stat
 import pytest
 from yarl import URL
 
+from tests import documented
 from tests.fake_github import fake_github
 from tests.reload_window import settled
 from tests.stack import CLIENT_TOKEN, HOST_TOKEN, running_server
@@ -76,7 +77,9 @@ def call(server):
         url = URL(server.base + before + path, encoded=True)
         headers = {"Authorization": f"Bearer {token}", **options.pop("headers", {})}
         async with server.http.request(method, url, headers=headers, **options) as response:
-            return response.status, json.loads(await response.text())
+            body = json.loads(await response.text())
+            documented.check(method, before + path, response.status, body)
+            return response.status, body
 
     return call
 

@@ -181,7 +181,7 @@ async def test_the_log_of_a_server_before_is_gone_on_with_and_vouched_for(tmp_pa
         await log.append(record(n))
         found = await log.verify("ws_a")
         assert (found.bad_line, found.entries, found.legacy) == (None, n + 1, 2)
-    newest = await log.tail("ws_a", 9)
+    newest = await AuditLog(tmp_path).tail("ws_a", 9)
     assert [each["timestamp"] for each in newest[-2:]] == [2, 1]
     first = newest[2]["hash"]
     assert newest[2]["previous"] == hashlib.sha256(b"\n".join(LEGACY) + b"\n").hexdigest()

@@ -5,10 +5,8 @@ The check runs before a byte of the body is read: FastAPI would parse the body f
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import lru_cache
-from inspect import signature
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, cast
 
 from fastapi import APIRouter, Depends, Request
@@ -37,13 +35,12 @@ if TYPE_CHECKING:
     Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 
 DEFAULT_BODY_LIMIT_BYTES = 1_000_000
-_PATH_PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
-# By reference: a model here would be built anew for each route, which takes a fifth of the start.
-_FAILURE = {"application/json": {"schema": {"$ref": "#/components/schemas/ErrorBody"}}}
-FAILURES: dict[int | str, dict[str, Any]] = {
-    "4XX": {"content": _FAILURE, "description": "Refused: the code says why."},
-    "5XX": {"content": _FAILURE, "description": "This server, or what it depends on, failed."},
-}
+# Statuses that many routes raise: what the workspace's files may answer, and who is behind. The
+# messaging router's refusals (4xx) are passed on.
+READS_FILES = (400, 413, 422)
+WRITES_FILES = (400, 409, 413, 422)
+ASKS_ENGINE = (400, 502)
+ASKS_ROUTER = (400, 404, 409, 422, 502, 503)
 
 
 @dataclass(frozen=True)
@@ -73,11 +70,34 @@ HOST = Access("host")
 HOST_CHANGE = Access("host", writes=True)
 
 
-def access(rule: Access) -> Callable[[Endpoint], Endpoint]:
-    """Declare who may call the decorated endpoint."""
+@dataclass(frozen=True)
+class Declaration:
+    """What a route says of itself, beside its path and parameters.
+
+    Attributes:
+        rule: Who may call it.
+        answers: The name of its answer's shape in :mod:`openwork.server.answers`; "" for what is
+            no JSON.
+        raises: The statuses of its own failures; those that follow from ``rule``, the path and a
+            body are added in the document (:mod:`openwork.server.api_document`).
+    """
+
+    rule: Access
+    answers: str = ""
+    raises: tuple[int, ...] = ()
+
+
+def access(
+    rule: Access, *, answers: str = "", raises: tuple[int, ...] = ()
+) -> Callable[[Endpoint], Endpoint]:
+    """Declare who may call the decorated endpoint, and what it answers: see ``Declaration``.
+
+    It is kept as it is: shapes made into models here would take long at every start.
+    """
 
     def declare(endpoint: Endpoint) -> Endpoint:
-        endpoint.__access__ = rule  # pyright: ignore[reportFunctionMemberAccess]
+        declared = Declaration(rule, answers, raises)
+        endpoint.__access__ = declared  # pyright: ignore[reportFunctionMemberAccess]
         return endpoint
 
     return declare
@@ -88,29 +108,16 @@ class GuardedRoute(APIRoute):
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:  # noqa: ANN401
         """As FastAPI's, and fails when ``endpoint`` declares no :class:`Access`."""
-        rule = getattr(endpoint, "__access__", None)
-        if not isinstance(rule, Access):
+        declared = getattr(endpoint, "__access__", None)
+        if not isinstance(declared, Declaration):
             raise TypeError(f"{path}: declare who may call it with @access(…)")
-        self.rule = rule
-        extra: dict[str, Any] = {**(options.get("openapi_extra") or {})}
-        if rule.kind != "none":
-            schemes: list[dict[str, list[str]]] = [{"bearer": []}]
-            if rule.kind == "host":
-                schemes.insert(0, {"hostToken": []})
-            extra |= {"security": schemes, "x-scope": rule.least.wire}
-        extra["parameters"] = [
-            {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-            for name in _PATH_PARAMETER.findall(path)
-            if name not in signature(endpoint).parameters  # FastAPI sees those by itself
-        ]
-        options["openapi_extra"] = extra
-        options["responses"] = {**FAILURES, **(options.get("responses") or {})}
+        self.declared = declared
         super().__init__(path, endpoint, **options)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """FastAPI's handler behind our checks."""
         handle = super().get_route_handler()
-        rule = self.rule
+        rule = self.declared.rule
 
         async def guarded(request: Request) -> Response:
             name_route(request.scope, self.path_format)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import platform
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from fastapi.responses import JSONResponse
 
 from openwork.server import errors, page
 from openwork.server.any_json import AnyJson
@@ -54,6 +55,7 @@ from openwork.version import __version__
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
+    from starlette.requests import Request
     from starlette.types import ASGIApp
 
     from openwork.server.context import ServerContext
@@ -89,22 +91,41 @@ ROUTERS = (
 )
 
 
+class Api(FastAPI):
+    """The JSON routes, and what they say of themselves."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document, made when it is first asked for."""
+        if self.openapi_schema is None:
+            from openwork.server import api_document  # noqa: PLC0415  # most runs never need it
+
+            routes = [route for each in ROUTERS for route in each.routes]
+            self.openapi_schema = api_document.describe(self, routes)
+        return self.openapi_schema
+
+
 def build_api(context: ServerContext) -> FastAPI:
     """The JSON routes alone, with their OpenAPI document."""
-    api = FastAPI(
+    api = Api(
         title="OpenWork server",
         version=__version__,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/openapi.json",
+        openapi_url=None,  # ours is below
         redirect_slashes=False,
         default_response_class=AnyJson,
     )
     api.state.context = context
     for each in ROUTERS:
         api.include_router(each)
+    api.add_route("/openapi.json", _document, include_in_schema=False)
     errors.install(api)
     return api
+
+
+async def _document(request: Request) -> JSONResponse:
+    """Making it takes a while, once."""
+    return JSONResponse(await asyncio.to_thread(request.app.openapi))
 
 
 def build_app(context: ServerContext) -> ASGIApp:

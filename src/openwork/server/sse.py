@@ -33,7 +33,10 @@ LAST_WORD_S = 1.0
 MEDIA_TYPE = "text/event-stream"
 # For the OpenAPI document: such an answer has no end.
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    200: {"description": "Server-sent events, without end.", "content": {MEDIA_TYPE: {}}}
+    200: {
+        "description": "Server-sent events, without end.",
+        "content": {MEDIA_TYPE: {"schema": {"type": "string"}}},
+    }
 }
 
 

@@ -75,12 +75,3 @@ class Ok(WireModel):
     """``{ok: true}``."""
 
     ok: bool = True
-
-
-class ErrorBody(WireModel):
-    """Every failure."""
-
-    code: str
-    message: str
-    hint: str | None = None
-    details: object = None

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Query
 
-from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.access import (
+    CHANGE,
+    CLIENT,
+    READS_FILES,
+    WRITES_FILES,
+    Caller,
+    Context,
+    Target,
+    access,
+    guarded_router,
+)
 from openwork.server.document_change import DocumentKind, change_document
 from openwork.server.query import switch
 from openwork.server.wire import WireModel
@@ -30,8 +40,8 @@ class NewAgent(WireModel):
     content: str = ""
 
 
-@router.get("/workspace/{workspace_id}/agents")
-@access(CLIENT)
+@router.get("/workspace/{workspace_id}/agents", summary="List the agents of a workspace")
+@access(CLIENT, answers="AgentList", raises=(400,))
 async def list_agents(
     workspace: Target, include_global: Annotated[str, Query(alias="includeGlobal")] = ""
 ) -> dict[str, Any]:
@@ -43,16 +53,16 @@ async def list_agents(
     return await asyncio.to_thread(_listing, workspace.root, include_global=wanted)
 
 
-@router.get("/workspace/{workspace_id}/agents/{name:path}")
-@access(CLIENT)
+@router.get("/workspace/{workspace_id}/agents/{name:path}", summary="Read an agent and its file")
+@access(CLIENT, answers="AgentFile", raises=READS_FILES)
 async def read_agent(workspace: Target, name: str) -> dict[str, Any]:
     """``{item, content}``: one agent of the workspace and its file."""
     agent, content = await asyncio.to_thread(agents.read_agent, workspace.root, name)
     return {"item": agent.to_json(), "content": content}
 
 
-@router.post("/workspace/{workspace_id}/agents")
-@access(CHANGE)
+@router.post("/workspace/{workspace_id}/agents", summary="Add or change an agent")
+@access(CHANGE, answers="AgentInfo", raises=WRITES_FILES)
 async def upsert_agent(
     context: Context, actor: Caller, workspace: Target, body: NewAgent
 ) -> dict[str, Any]:
@@ -64,8 +74,10 @@ async def upsert_agent(
     return agent.to_json()
 
 
-@router.delete("/workspace/{workspace_id}/agents/{name:path}")
-@access(CHANGE)
+@router.delete(
+    "/workspace/{workspace_id}/agents/{name:path}", summary="Delete an agent of a workspace"
+)
+@access(CHANGE, answers="Removed", raises=(400, 409))
 async def delete_agent(
     context: Context, actor: Caller, workspace: Target, name: str
 ) -> dict[str, Any]:

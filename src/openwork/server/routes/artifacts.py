@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
-from openwork.server.access import CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.access import (
+    CLIENT,
+    Caller,
+    Context,
+    Target,
+    access,
+    guarded_router,
+)
 from openwork.server.downloads import DOCUMENTED, Download
 from openwork.server.scope import Scope
 from openwork.workspace.artifacts import outbox
@@ -20,8 +27,8 @@ if TYPE_CHECKING:
 router = guarded_router("artifacts")
 
 
-@router.get("/workspace/{workspace_id}/artifacts")
-@access(CLIENT)
+@router.get("/workspace/{workspace_id}/artifacts", summary="List the files an agent handed over")
+@access(CLIENT, answers="Artifacts", raises=(400,))
 async def list_artifacts(context: Context, workspace: Target) -> dict[str, Any]:
     """``{items: [{id, path, size, updatedAt}]}``, newest first; empty when switched off.
 
@@ -36,8 +43,9 @@ async def list_artifacts(context: Context, workspace: Target) -> dict[str, Any]:
     "/workspace/{workspace_id}/artifacts/{artifact_id}",
     response_class=Response,
     responses=DOCUMENTED,
+    summary="Download a file an agent handed over",
 )
-@access(CLIENT)
+@access(CLIENT, raises=(400, 416))
 async def read_artifact(
     context: Context, actor: Caller, workspace: Target, artifact_id: str
 ) -> Download:

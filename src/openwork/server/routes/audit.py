@@ -14,6 +14,13 @@ from openwork.server.audit_pages import AuditFilter
 
 router = guarded_router("audit")
 
+_TEXT = {"schema": {"type": "string"}}
+EXPORTED: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The log as a file.",
+        "content": {"application/x-ndjson": _TEXT, "text/csv": _TEXT},
+    }
+}
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 200
 LARGEST_DIGITS = 9
@@ -21,8 +28,8 @@ LARGEST_DIGITS = 9
 FilterText = Annotated[str, Query(max_length=200)]
 
 
-@router.get("/audit")
-@access(HOST)
+@router.get("/audit", summary="Read the audit log of the server")
+@access(HOST, answers="AuditPage", raises=(400,))
 async def read_server_audit(
     context: Context,
     limit: str = "",
@@ -35,8 +42,8 @@ async def read_server_audit(
     return (await context.audit.page(SERVER_LOG, _limit(limit), wanted, before)).to_json()
 
 
-@router.get("/workspace/{workspace_id}/audit")
-@access(CLIENT)
+@router.get("/workspace/{workspace_id}/audit", summary="Read the audit log of a workspace")
+@access(CLIENT, answers="AuditPage", raises=(400,))
 async def read_audit(
     context: Context,
     workspace: Target,
@@ -55,8 +62,8 @@ async def read_audit(
     return page.to_json()
 
 
-@router.get("/workspace/{workspace_id}/audit/verify")
-@access(CLIENT)
+@router.get("/workspace/{workspace_id}/audit/verify", summary="Verify the chain of the audit log")
+@access(CLIENT, answers="AuditVerdict")
 async def verify_audit(context: Context, workspace: Target) -> dict[str, Any]:
     """``{ok, entries, legacy, torn, head, firstBad?: {line, reason}}``: is it as it was written?
 
@@ -68,14 +75,17 @@ async def verify_audit(context: Context, workspace: Target) -> dict[str, Any]:
 @router.get(
     "/workspace/{workspace_id}/audit/export",
     response_class=StreamingResponse,
-    responses={200: {"content": {"application/x-ndjson": {}, "text/csv": {}}}},
+    responses=EXPORTED,
+    summary="Export the audit log as a file",
 )
-@access(CLIENT)
+@access(CLIENT, raises=(400,))
 async def export_audit(
     context: Context,
     workspace: Target,
     format: ExportFormat = "jsonl",  # noqa: A002  # the query's name
-    before: Annotated[int | None, Query(ge=0, le=10**15)] = None,
+    before: Annotated[
+        int | None, Query(ge=0, le=10**15, description="Only entries before this time, in ms.")
+    ] = None,
     action: FilterText = "",
     actor: FilterText = "",
 ) -> StreamingResponse:

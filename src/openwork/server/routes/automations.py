@@ -9,7 +9,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool, StrictInt
 
-from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.access import (
+    CHANGE,
+    CLIENT,
+    READS_FILES,
+    WRITES_FILES,
+    Caller,
+    Context,
+    Target,
+    access,
+    guarded_router,
+)
 from openwork.server.audit import AuditRecord
 from openwork.server.automation_state import to_ms
 from openwork.server.shown import shown
@@ -71,8 +81,8 @@ class NewAutomation(WireModel):
     ]
 
 
-@router.get(BASE)
-@access(CLIENT)
+@router.get(BASE, summary="List the automations of a workspace")
+@access(CLIENT, answers="AutomationList", raises=READS_FILES)
 async def list_automations(
     context: Context, workspace: Target, *, plan: bool = False
 ) -> dict[str, Any]:
@@ -88,8 +98,8 @@ async def list_automations(
     return body | {"plan": context.automations.describe_plans(workspace)} if plan else body
 
 
-@router.post(BASE, status_code=201)
-@access(CHANGE)
+@router.post(BASE, status_code=201, summary="Add or replace an automation")
+@access(CHANGE, answers="AutomationList", raises=WRITES_FILES)
 async def save_automation(
     context: Context, actor: Caller, workspace: Target, body: NewAutomation
 ) -> dict[str, Any]:
@@ -119,8 +129,8 @@ async def save_automation(
     return await list_automations(context, workspace)
 
 
-@router.delete(BASE + "/{automation_id}")
-@access(CHANGE)
+@router.delete(BASE + "/{automation_id}", summary="Delete an automation of a workspace")
+@access(CHANGE, answers="Ok", raises=WRITES_FILES)
 async def delete_automation(
     context: Context, actor: Caller, workspace: Target, automation_id: str
 ) -> Ok:
@@ -140,8 +150,8 @@ async def delete_automation(
     return Ok()
 
 
-@router.post(BASE + "/{automation_id}/run")
-@access(CHANGE)
+@router.post(BASE + "/{automation_id}/run", summary="Run an automation now")
+@access(CHANGE, answers="AutomationRun", raises=(*WRITES_FILES, 502, 503))
 async def run_automation(
     context: Context, actor: Caller, workspace: Target, automation_id: str
 ) -> dict[str, Any]:
@@ -165,15 +175,15 @@ async def run_automation(
     }
 
 
-@router.get(BASE + "/logs")
-@access(CLIENT)
+@router.get(BASE + "/logs", summary="List the logs of automations")
+@access(CLIENT, answers="AutomationLogs", raises=(400,))
 async def list_logs(workspace: Target) -> dict[str, Any]:
     """``{items: [{id, path, size, updatedAt}]}``, newest first; ``id`` is the automation's."""
     return {"items": await asyncio.to_thread(automation_log.list_logs, workspace.root)}
 
 
-@router.get(BASE + "/logs/{automation_id}")
-@access(CLIENT)
+@router.get(BASE + "/logs/{automation_id}", summary="Read the log of an automation")
+@access(CLIENT, answers="AutomationLogText", raises=(400, 413))
 async def read_log(workspace: Target, automation_id: str) -> dict[str, Any]:
     """``{id, content}``: JSON lines, one a run, oldest first."""
     content = await asyncio.to_thread(automation_log.read_log, workspace.root, automation_id)

@@ -13,6 +13,7 @@ from pydantic import Field
 from openwork.common.errors import OpenWorkError
 from openwork.server.access import (
     CLIENT,
+    WRITES_FILES,
     Access,
     Caller,
     Context,
@@ -169,8 +170,8 @@ class ImportBody(WireModel):
         return Modes(**self.mode.model_dump()) if self.mode is not None else Modes()
 
 
-@router.get("/workspace/{workspace_id}/export")
-@access(CLIENT)
+@router.get("/workspace/{workspace_id}/export", summary="Export a workspace's configuration")
+@access(CLIENT, answers="ExportedBundle", raises=WRITES_FILES)
 async def export_bundle(
     context: Context,
     leaving: Leaving,
@@ -201,8 +202,8 @@ async def export_bundle(
     return AnyJson(body)
 
 
-@router.post("/workspace/{workspace_id}/import")
-@access(IMPORT)
+@router.post("/workspace/{workspace_id}/import", summary="Import or preview a bundle")
+@access(IMPORT, answers="ImportAnswer", raises=WRITES_FILES)
 async def import_bundle(
     context: Context,
     leaving: Leaving,

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import Request  # noqa: TC002  # FastAPI reads it
 
-from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.access import (
+    CHANGE,
+    CLIENT,
+    WRITES_FILES,
+    Caller,
+    Context,
+    Target,
+    access,
+    guarded_router,
+)
 from openwork.server.auth import address_of
 from openwork.server.document_change import DocumentKind, change_document
 from openwork.server.wire import WireModel
@@ -34,8 +43,8 @@ class NewCommand(WireModel):
     subtask: bool | None = None
 
 
-@router.get("/workspace/{workspace_id}/commands")
-@access(CLIENT)
+@router.get("/workspace/{workspace_id}/commands", summary="List the commands of a workspace")
+@access(CLIENT, answers="CommandList", raises=(400,))
 async def list_commands(
     request: Request, context: Context, workspace: Target, scope: str = ""
 ) -> dict[str, Any]:
@@ -49,8 +58,8 @@ async def list_commands(
     return await asyncio.to_thread(_user_commands)
 
 
-@router.post("/workspace/{workspace_id}/commands")
-@access(CHANGE)
+@router.post("/workspace/{workspace_id}/commands", summary="Add or change a command")
+@access(CHANGE, answers="CommandList", raises=WRITES_FILES)
 async def upsert_command(
     context: Context, actor: Caller, workspace: Target, body: NewCommand
 ) -> dict[str, Any]:
@@ -63,8 +72,10 @@ async def upsert_command(
     return await _listing(workspace.root)
 
 
-@router.delete("/workspace/{workspace_id}/commands/{name:path}")
-@access(CHANGE)
+@router.delete(
+    "/workspace/{workspace_id}/commands/{name:path}", summary="Delete a command of a workspace"
+)
+@access(CHANGE, answers="Ok", raises=(400, 409))
 async def delete_command(
     context: Context, actor: Caller, workspace: Target, name: str
 ) -> dict[str, Any]:

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 from starlette.responses import Response
 
 from openwork.common.errors import OpenWorkError
-from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.access import (
+    CHANGE,
+    CLIENT,
+    READS_FILES,
+    WRITES_FILES,
+    Caller,
+    Context,
+    Target,
+    access,
+    guarded_router,
+)
 from openwork.server.any_json import AnyJson
 from openwork.server.imports import journal_of
 from openwork.server.reload_events import ReloadTrigger
@@ -38,8 +48,12 @@ class ConfigPatch(WireModel):
     openwork: dict[str, Any] | None = None
 
 
-@router.get("/workspace/{workspace_id}/config", response_class=AnyJson)
-@access(CLIENT)
+@router.get(
+    "/workspace/{workspace_id}/config",
+    response_class=AnyJson,
+    summary="Read a workspace's configuration",
+)
+@access(CLIENT, answers="ConfigFiles", raises=READS_FILES)
 async def read_config(context: Context, actor: Caller, workspace: Target) -> Response:
     """``{opencode, openwork, updatedAt}``: both files parsed; when the workspace last changed.
 
@@ -54,8 +68,8 @@ async def read_config(context: Context, actor: Caller, workspace: Target) -> Res
     )
 
 
-@router.patch("/workspace/{workspace_id}/config")
-@access(CHANGE)
+@router.patch("/workspace/{workspace_id}/config", summary="Change a workspace's configuration")
+@access(CHANGE, answers="ConfigChanged", raises=WRITES_FILES)
 async def patch_config(
     context: Context, actor: Caller, workspace: Target, body: ConfigPatch
 ) -> dict[str, Any]:

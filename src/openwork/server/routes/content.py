@@ -7,7 +7,16 @@ from typing import Any
 
 from pydantic import Field
 
-from openwork.server.access import CLIENT, Access, Caller, Context, Target, access, guarded_router
+from openwork.server.access import (
+    CLIENT,
+    READS_FILES,
+    Access,
+    Caller,
+    Context,
+    Target,
+    access,
+    guarded_router,
+)
 from openwork.server.scope import Scope
 from openwork.server.shown import shown
 from openwork.server.wire import WireModel
@@ -28,16 +37,16 @@ class ContentWrite(WireModel):
     force: bool = False
 
 
-@router.get("/workspace/{workspace_id}/files/content")
-@access(CLIENT)
+@router.get("/workspace/{workspace_id}/files/content", summary="Read a Markdown file as text")
+@access(CLIENT, answers="TextFile", raises=READS_FILES)
 async def read_content(actor: Caller, workspace: Target, path: str = "") -> dict[str, Any]:
     """``{path, content, bytes, updatedAt}`` of a Markdown file."""
     private = actor.scope >= Scope.OWNER
     return (await asyncio.to_thread(read_text, workspace.root, path, private=private)).to_json()
 
 
-@router.post("/workspace/{workspace_id}/files/content")
-@access(SAVE)
+@router.post("/workspace/{workspace_id}/files/content", summary="Save a Markdown file as text")
+@access(SAVE, answers="TextWritten", raises=(409,))
 async def write_content(
     context: Context, actor: Caller, workspace: Target, body: ContentWrite
 ) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from pydantic import Field
 from openwork.common.errors import OpenWorkError
 from openwork.common.headers import basic_auth
 from openwork.server.access import (
+    ASKS_ENGINE,
     COLLABORATOR,
     HOST,
     Caller,
@@ -34,8 +35,10 @@ class RestartedEngine(WireModel):
     base_url: str = Field(max_length=LONGEST_ADDRESS)
 
 
-@router.post("/workspace/{workspace_id}/engine/reload")
-@access(COLLABORATOR)
+@router.post(
+    "/workspace/{workspace_id}/engine/reload", summary="Make the engine reload its settings"
+)
+@access(COLLABORATOR, answers="EngineReloaded", raises=(*ASKS_ENGINE, 503))
 async def reload_engine(context: Context, actor: Caller, workspace: Target) -> dict[str, Any]:
     """Dispose the engine's instance of the workspace; it is made afresh on the next request."""
     from openwork.engine.client import EngineClient  # noqa: PLC0415  # loads aiohttp: 15 MB
@@ -70,8 +73,8 @@ async def reload_engine(context: Context, actor: Caller, workspace: Target) -> d
     return {"ok": True, "reloadedAt": reloaded_at_ms}
 
 
-@router.post("/engine/restarted")
-@access(HOST)
+@router.post("/engine/restarted", summary="Tell that the engine was restarted")
+@access(HOST, answers="EngineRestarted")
 async def engine_restarted(context: Context, body: RestartedEngine) -> dict[str, Any]:
     """Whoever runs the engine started it again: clients learn of it as of a reload.
 

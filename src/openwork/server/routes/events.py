@@ -13,8 +13,8 @@ from openwork.server.sse import DOCUMENTED, EventStream
 router = guarded_router("events")
 
 
-@router.get("/workspace/{workspace_id}/events")
-@access(CLIENT)
+@router.get("/workspace/{workspace_id}/events", summary="List reload events")
+@access(CLIENT, answers="ReloadEventList")
 async def read_events(context: Context, workspace: Target, since: str = "") -> dict[str, Any]:
     """``{items, cursor, workspaceId, disabled, lastReloadAt}``: events after number ``since``."""
     return {
@@ -31,6 +31,7 @@ async def read_events(context: Context, workspace: Target, since: str = "") -> d
     response_class=EventStream,
     responses=DOCUMENTED,
     status_code=200,
+    summary="Follow reload events as they come",
 )
 @access(CLIENT)
 async def stream_events(

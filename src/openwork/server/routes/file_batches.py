@@ -78,8 +78,12 @@ class OperationBatch(WireModel):
     operations: list[OperationItem] = Field(min_length=1, max_length=MAX_ITEMS)
 
 
-@router.post("/files/sessions/{session_id}/read-batch", response_class=JSONResponse)
-@access(CLIENT)
+@router.post(
+    "/files/sessions/{session_id}/read-batch",
+    response_class=JSONResponse,
+    summary="Read several files at once",
+)
+@access(CLIENT, answers="FilesRead")
 async def read_batch(actor: Caller, target: InSession, body: ReadBatch) -> Response:
     """``{items}``, one for each path: its content as base64, or ``{ok: false, code}``."""
     root = target.workspace.root
@@ -116,8 +120,8 @@ async def _blocks(first: bytes, pieces: Iterator[bytes]) -> AsyncIterator[bytes]
         block = await asyncio.to_thread(_block, pieces)
 
 
-@router.post("/files/sessions/{session_id}/write-batch")
-@access(WRITE)
+@router.post("/files/sessions/{session_id}/write-batch", summary="Write several files at once")
+@access(WRITE, answers="FilesWritten")
 async def write_batch(
     context: Context, actor: Caller, target: InSession, body: WriteBatch
 ) -> dict[str, Any]:
@@ -174,8 +178,8 @@ def _write(files: WorkspaceFiles, ready: Sequence[PlannedWrite]) -> list[FileWri
     return done
 
 
-@router.post("/files/sessions/{session_id}/ops")
-@access(OPERATE)
+@router.post("/files/sessions/{session_id}/ops", summary="Make, delete or move files and folders")
+@access(OPERATE, answers="FilesChanged")
 async def operate(
     context: Context, actor: Caller, target: InSession, body: OperationBatch
 ) -> dict[str, Any]:

@@ -40,8 +40,10 @@ class Renewal(WireModel):
     ttl_seconds: float | None = Field(default=None, allow_inf_nan=False)
 
 
-@router.post("/workspace/{workspace_id}/files/sessions")
-@access(CLIENT)
+@router.post(
+    "/workspace/{workspace_id}/files/sessions", summary="Begin a file session in a workspace"
+)
+@access(CLIENT, answers="FileSessionAnswer")
 async def create_session(
     context: Context, actor: Caller, workspace: Target, body: NewFileSession
 ) -> dict[str, Any]:
@@ -57,8 +59,8 @@ async def create_session(
     return context.files.sessions.wire(session)
 
 
-@router.post("/files/sessions/{session_id}/renew")
-@access(CLIENT)
+@router.post("/files/sessions/{session_id}/renew", summary="Make a file session last longer")
+@access(CLIENT, answers="FileSessionAnswer")
 async def renew_session(
     context: Context, actor: Caller, target: InSession, body: Renewal
 ) -> dict[str, Any]:
@@ -69,8 +71,8 @@ async def renew_session(
     )
 
 
-@router.delete("/files/sessions/{session_id}")
-@access(CLIENT)
+@router.delete("/files/sessions/{session_id}", summary="End a file session")
+@access(CLIENT, answers="Ok")
 async def close_session(context: Context, actor: Caller, target: InSession) -> Ok:
     """End it."""
     context.files.sessions.close(target.session.id, actor.token_hash)
@@ -78,8 +80,12 @@ async def close_session(context: Context, actor: Caller, target: InSession) -> O
     return Ok()
 
 
-@router.get("/files/sessions/{session_id}/catalog/snapshot", response_class=JSONResponse)
-@access(CLIENT)
+@router.get(
+    "/files/sessions/{session_id}/catalog/snapshot",
+    response_class=JSONResponse,
+    summary="List files and folders page by page",
+)
+@access(CLIENT, answers="CatalogSnapshot", raises=(400,))
 async def read_catalog(
     context: Context,
     target: InSession,
@@ -119,8 +125,10 @@ def _snapshot(target: SessionTarget, files: WorkspaceFiles, query: CatalogQuery)
     return json.dumps(body | files.catalog.page(query).to_json()).encode()
 
 
-@router.get("/files/sessions/{session_id}/catalog/events")
-@access(CLIENT)
+@router.get(
+    "/files/sessions/{session_id}/catalog/events", summary="List changes of files since a number"
+)
+@access(CLIENT, answers="FileChanges")
 async def read_file_events(context: Context, target: InSession, since: str = "") -> dict[str, Any]:
     """``{items, cursor}``: what was changed through this server after number ``since``.
 

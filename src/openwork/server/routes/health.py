@@ -14,7 +14,7 @@ from openwork.server.access import (
     authorized,
     guarded_router,
 )
-from openwork.server.wire import ErrorBody, WireModel
+from openwork.server.wire import WireModel
 from openwork.version import __version__
 from openwork.workspace.skill_hub import HUB
 
@@ -42,23 +42,22 @@ class WhoAmI(WireModel):
     actor: dict[str, Any]
 
 
-# The model stands here so that the document defines it; the other routes refer to it.
-@router.get("/health", responses={500: {"model": ErrorBody, "description": "It failed."}})
-@access(PUBLIC)
+@router.get("/health", summary="Ask whether the server is up")
+@access(PUBLIC, answers="Health")
 async def health(context: Context) -> HealthBody:
     """Whether the server is up. The only thing told to everybody."""
     return HealthBody(version=__version__, uptime_ms=context.uptime_ms)
 
 
-@router.get("/whoami")
-@access(CLIENT)
+@router.get("/whoami", summary="Tell who the caller is")
+@access(CLIENT, answers="WhoAmI")
 async def whoami(actor: Caller) -> WhoAmI:
     """The caller as the server sees it."""
     return WhoAmI(actor=actor.to_json())
 
 
-@router.get("/status")
-@access(CLIENT)
+@router.get("/status", summary="Read the state of the server")
+@access(CLIENT, answers="Status")
 async def status(context: Context, mount: Mount) -> dict[str, Any]:
     """The server's state; under a mount, as if that were the only workspace."""
     settings = context.settings
@@ -83,8 +82,8 @@ async def status(context: Context, mount: Mount) -> dict[str, Any]:
     }
 
 
-@router.get("/capabilities")
-@access(CLIENT)
+@router.get("/capabilities", summary="Tell what this server can do")
+@access(CLIENT, answers="Capabilities")
 async def capabilities(context: Context, mount: Mount) -> dict[str, Any]:
     """What this server can do. Parts that are not there yet say so."""
     workspace = context.registry.active if mount is None else authorized(context, mount)
@@ -138,8 +137,8 @@ def describe_browser(provider: str) -> dict[str, Any]:
     return {"enabled": True, "placement": _BROWSER_PLACES[where], "mode": mode}
 
 
-@router.get("/workspaces", tags=["workspaces"])
-@access(CLIENT)
+@router.get("/workspaces", tags=["workspaces"], summary="List the workspaces")
+@access(CLIENT, answers="WorkspaceList")
 async def list_workspaces(context: Context, mount: Mount) -> dict[str, Any]:
     """All workspaces, the active one first; under a mount, that one.
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.access import (
+    CHANGE,
+    CLIENT,
+    WRITES_FILES,
+    Caller,
+    Context,
+    Target,
+    access,
+    guarded_router,
+)
 from openwork.server.imports import journal_of
 from openwork.server.reload_events import ReloadTrigger
 from openwork.server.shown_files import ShownFile, shown_files
@@ -33,8 +42,8 @@ class Installation(WireModel):
     repo: Source | None = None
 
 
-@router.get("/hub/skills")
-@access(CLIENT)
+@router.get("/hub/skills", summary="List the skills of a hub repository")
+@access(CLIENT, answers="HubSkillList", raises=(400, 502))
 async def list_hub_skills(
     context: Context, owner: str = "", repo: str = "", ref: str = ""
 ) -> dict[str, Any]:
@@ -44,8 +53,11 @@ async def list_hub_skills(
     return {"items": [skill.to_json(source) for skill in catalogue.skills]}
 
 
-@router.post("/workspace/{workspace_id}/skills/hub/{name:path}")
-@access(CHANGE)
+@router.post(
+    "/workspace/{workspace_id}/skills/hub/{name:path}",
+    summary="Install a skill from a hub repository",
+)
+@access(CHANGE, answers="InstalledSkill", raises=(*WRITES_FILES, 502))
 async def install_hub_skill(
     context: Context, actor: Caller, workspace: Target, name: str, body: Installation
 ) -> dict[str, Any]:

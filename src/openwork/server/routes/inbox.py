@@ -12,7 +12,15 @@ from starlette.responses import Response
 
 from openwork.common.errors import OpenWorkError
 from openwork.common.files import ensure_private_dir
-from openwork.server.access import CLIENT, Access, Caller, Context, Target, access, guarded_router
+from openwork.server.access import (
+    CLIENT,
+    Access,
+    Caller,
+    Context,
+    Target,
+    access,
+    guarded_router,
+)
 from openwork.server.downloads import DOCUMENTED, Download
 from openwork.server.multipart import MAX_OVERHEAD_BYTES, UploadForm
 from openwork.server.scope import Scope
@@ -55,8 +63,8 @@ FORM: dict[str, Any] = {
 }
 
 
-@router.get("/workspace/{workspace_id}/inbox")
-@access(CLIENT)
+@router.get("/workspace/{workspace_id}/inbox", summary="List the files in the inbox")
+@access(CLIENT, answers="InboxItems", raises=(400,))
 async def list_inbox(context: Context, workspace: Target) -> dict[str, Any]:
     """``{items: [{id, path, name, size, updatedAt}]}``, newest first; empty when switched off.
 
@@ -68,9 +76,12 @@ async def list_inbox(context: Context, workspace: Target) -> dict[str, Any]:
 
 @router.head("/workspace/{workspace_id}/inbox/{item_id}", include_in_schema=False)
 @router.get(
-    "/workspace/{workspace_id}/inbox/{item_id}", response_class=Response, responses=DOCUMENTED
+    "/workspace/{workspace_id}/inbox/{item_id}",
+    response_class=Response,
+    responses=DOCUMENTED,
+    summary="Download a file from the inbox",
 )
-@access(CLIENT)
+@access(CLIENT, raises=(400, 416))
 async def read_inbox_item(
     context: Context, actor: Caller, workspace: Target, item_id: str
 ) -> Download:
@@ -81,8 +92,10 @@ async def read_inbox_item(
     return Download(opening, files.decode(item_id).name, following)
 
 
-@router.post("/workspace/{workspace_id}/inbox", openapi_extra=FORM)
-@access(UPLOAD)
+@router.post(
+    "/workspace/{workspace_id}/inbox", openapi_extra=FORM, summary="Upload a file to the inbox"
+)
+@access(UPLOAD, answers="Uploaded", raises=(409,))
 async def upload(
     context: Context, actor: Caller, workspace: Target, request: Request, path: str = ""
 ) -> dict[str, Any]:

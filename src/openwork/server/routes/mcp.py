@@ -7,7 +7,18 @@ import logging
 from typing import Any
 
 from openwork.common.errors import OpenWorkError
-from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.access import (
+    ASKS_ENGINE,
+    CHANGE,
+    CLIENT,
+    READS_FILES,
+    WRITES_FILES,
+    Caller,
+    Context,
+    Target,
+    access,
+    guarded_router,
+)
 from openwork.server.any_json import AnyJson
 from openwork.server.config_change import change_config
 from openwork.server.forward import ask_engine, engine_service
@@ -29,15 +40,15 @@ class NewMcpServer(WireModel):
     config: dict[str, Any] | None = None
 
 
-@router.get("/workspace/{workspace_id}/mcp")
-@access(CLIENT)
+@router.get("/workspace/{workspace_id}/mcp", summary="List the MCP servers of a workspace")
+@access(CLIENT, answers="McpServerList", raises=READS_FILES)
 async def list_mcp(actor: Caller, workspace: Target) -> AnyJson:
     """``{items}``: the user's servers, then the workspace's. Only owners see keys and headers."""
     return await asyncio.to_thread(_listing, actor, workspace)
 
 
-@router.post("/workspace/{workspace_id}/mcp")
-@access(CHANGE)
+@router.post("/workspace/{workspace_id}/mcp", summary="Add or replace an MCP server")
+@access(CHANGE, answers="McpServerList", raises=WRITES_FILES)
 async def add_mcp(
     context: Context, actor: Caller, workspace: Target, body: NewMcpServer
 ) -> AnyJson:
@@ -60,8 +71,10 @@ async def add_mcp(
     return await asyncio.to_thread(_listing, actor, workspace)
 
 
-@router.delete("/workspace/{workspace_id}/mcp/{name}")
-@access(CHANGE)
+@router.delete(
+    "/workspace/{workspace_id}/mcp/{name}", summary="Remove an MCP server from a workspace"
+)
+@access(CHANGE, answers="McpServerList", raises=WRITES_FILES)
 async def remove_mcp(context: Context, actor: Caller, workspace: Target, name: str) -> AnyJson:
     """Remove a server from the workspace's configuration. One that is not there is fine."""
     mcp.check_name(name)
@@ -77,8 +90,10 @@ async def remove_mcp(context: Context, actor: Caller, workspace: Target, name: s
     return await asyncio.to_thread(_listing, actor, workspace)
 
 
-@router.delete("/workspace/{workspace_id}/mcp/{name}/auth")
-@access(CHANGE)
+@router.delete(
+    "/workspace/{workspace_id}/mcp/{name}/auth", summary="Sign the engine out of an MCP server"
+)
+@access(CHANGE, answers="Ok", raises=ASKS_ENGINE)
 async def sign_out_of_mcp(context: Context, actor: Caller, workspace: Target, name: str) -> Ok:
     """Make the engine forget its sign-in at a server. One it does not know is fine."""
     mcp.check_name(name)

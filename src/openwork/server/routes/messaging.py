@@ -6,6 +6,7 @@ from typing import Any
 
 from openwork.server import router_conversations
 from openwork.server.access import (
+    ASKS_ROUTER,
     CHANGE,
     COLLABORATOR,
     Caller,
@@ -30,22 +31,22 @@ ROOT = "/workspace/{workspace_id}/opencode-router"
 TELEGRAM, SLACK = CHANNELS
 
 
-@router.get(f"{ROOT}/health")
-@access(COLLABORATOR)
+@router.get(f"{ROOT}/health", summary="Read the health of the messaging router")
+@access(COLLABORATOR, answers="RouterHealth", raises=ASKS_ROUTER)
 async def read_health(context: Context, workspace: Target) -> dict[str, Any]:  # noqa: ARG001  # the path's workspace is checked
     """The router's own account."""
     return await router_of(context.settings.router_port).health()
 
 
-@router.get(f"{ROOT}/telegram")
-@access(COLLABORATOR)
+@router.get(f"{ROOT}/telegram", summary="Read the state of the Telegram bot")
+@access(COLLABORATOR, answers="TelegramState", raises=ASKS_ROUTER)
 async def read_telegram(context: Context, workspace: Target) -> dict[str, Any]:
     """``{ok, configured, enabled, bot}`` of the workspace's Telegram identity."""
     return await telegram_status(context, workspace)
 
 
-@router.post(f"{ROOT}/telegram-token")
-@access(CHANGE)
+@router.post(f"{ROOT}/telegram-token", summary="Connect a Telegram bot by its token")
+@access(CHANGE, answers="TelegramApplied", raises=ASKS_ROUTER)
 async def set_telegram_token(
     context: Context, actor: Caller, workspace: Target, body: Tokens
 ) -> dict[str, Any]:
@@ -53,8 +54,8 @@ async def set_telegram_token(
     return await IdentityChange(context, actor, workspace, TELEGRAM).connect_tokens(body)
 
 
-@router.post(f"{ROOT}/slack-tokens")
-@access(CHANGE)
+@router.post(f"{ROOT}/slack-tokens", summary="Connect a Slack app by its tokens")
+@access(CHANGE, answers="SlackApplied", raises=ASKS_ROUTER)
 async def set_slack_tokens(
     context: Context, actor: Caller, workspace: Target, body: Tokens
 ) -> dict[str, Any]:
@@ -62,8 +63,8 @@ async def set_slack_tokens(
     return await IdentityChange(context, actor, workspace, SLACK).connect_tokens(body)
 
 
-@router.post(f"{ROOT}/telegram-enabled")
-@access(CHANGE)
+@router.post(f"{ROOT}/telegram-enabled", summary="Turn the Telegram bot on or off")
+@access(CHANGE, answers="TelegramSwitched", raises=ASKS_ROUTER)
 async def switch_telegram(
     context: Context, actor: Caller, workspace: Target, body: TelegramSwitch
 ) -> dict[str, Any]:
@@ -71,15 +72,17 @@ async def switch_telegram(
     return await IdentityChange(context, actor, workspace, TELEGRAM).switch(body)
 
 
-@router.get(f"{ROOT}/identities/{{channel}}")
-@access(COLLABORATOR)
+@router.get(
+    f"{ROOT}/identities/{{channel}}", summary="List the identity of a workspace in a channel"
+)
+@access(COLLABORATOR, answers="IdentityList", raises=ASKS_ROUTER)
 async def list_identities(context: Context, workspace: Target, channel: str) -> dict[str, Any]:
     """``{ok, items}``: the workspace's identity in ``telegram`` or ``slack``, if it has one."""
     return {"ok": True, "items": await identities(context, workspace, channel)}
 
 
-@router.post(f"{ROOT}/identities/{{channel}}")
-@access(CHANGE)
+@router.post(f"{ROOT}/identities/{{channel}}", summary="Connect a bot or an app to a workspace")
+@access(CHANGE, answers="IdentityApplied", raises=ASKS_ROUTER)
 async def set_identity(
     context: Context, actor: Caller, workspace: Target, channel: str, body: Identity
 ) -> dict[str, Any]:
@@ -87,8 +90,10 @@ async def set_identity(
     return await IdentityChange(context, actor, workspace, channel).connect(body)
 
 
-@router.delete(f"{ROOT}/identities/{{channel}}/{{name}}")
-@access(CHANGE)
+@router.delete(
+    f"{ROOT}/identities/{{channel}}/{{name}}", summary="Disconnect the bot or app of a workspace"
+)
+@access(CHANGE, answers="IdentityApplied", raises=ASKS_ROUTER)
 async def remove_identity(
     context: Context, actor: Caller, workspace: Target, channel: str, name: str
 ) -> dict[str, Any]:
@@ -96,8 +101,8 @@ async def remove_identity(
     return await IdentityChange(context, actor, workspace, channel).remove(name)
 
 
-@router.get(f"{ROOT}/bindings")
-@access(COLLABORATOR)
+@router.get(f"{ROOT}/bindings", summary="List the conversations bound to folders")
+@access(COLLABORATOR, answers="BindingList", raises=ASKS_ROUTER)
 async def list_bindings(
     context: Context,
     workspace: Target,
@@ -109,8 +114,8 @@ async def list_bindings(
     return {"ok": True, "items": items}
 
 
-@router.post(f"{ROOT}/bindings")
-@access(CHANGE)
+@router.post(f"{ROOT}/bindings", summary="Bind a conversation to a folder, or release it")
+@access(CHANGE, answers="Ok", raises=ASKS_ROUTER)
 async def set_binding(
     context: Context, actor: Caller, workspace: Target, body: Binding
 ) -> dict[str, Any]:
@@ -119,8 +124,8 @@ async def set_binding(
     return {"ok": True}
 
 
-@router.post(f"{ROOT}/send")
-@access(CHANGE)
+@router.post(f"{ROOT}/send", summary="Send a text to conversations")
+@access(CHANGE, answers="RouterAnswer", raises=ASKS_ROUTER)
 async def send_text(
     context: Context, actor: Caller, workspace: Target, body: OutgoingText
 ) -> dict[str, Any]:

@@ -7,7 +7,17 @@ from typing import Annotated
 
 from fastapi import Query
 
-from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.access import (
+    CHANGE,
+    CLIENT,
+    READS_FILES,
+    WRITES_FILES,
+    Caller,
+    Context,
+    Target,
+    access,
+    guarded_router,
+)
 from openwork.server.any_json import AnyJson
 from openwork.server.config_change import change_config
 from openwork.server.query import switch
@@ -25,8 +35,8 @@ class NewPlugin(WireModel):
     spec: str = ""
 
 
-@router.get("/workspace/{workspace_id}/plugins")
-@access(CLIENT)
+@router.get("/workspace/{workspace_id}/plugins", summary="List the plugins of a workspace")
+@access(CLIENT, answers="PluginList", raises=READS_FILES)
 async def list_plugins(
     actor: Caller,
     workspace: Target,
@@ -37,8 +47,8 @@ async def list_plugins(
     return await asyncio.to_thread(_listing, actor, workspace, include_global=wanted)
 
 
-@router.post("/workspace/{workspace_id}/plugins")
-@access(CHANGE)
+@router.post("/workspace/{workspace_id}/plugins", summary="Add a plugin to a workspace")
+@access(CHANGE, answers="PluginList", raises=WRITES_FILES)
 async def add_plugin(
     context: Context, actor: Caller, workspace: Target, body: NewPlugin
 ) -> AnyJson:
@@ -57,8 +67,10 @@ async def add_plugin(
     return await asyncio.to_thread(_listing, actor, workspace)
 
 
-@router.delete("/workspace/{workspace_id}/plugins/{name:path}")
-@access(CHANGE)
+@router.delete(
+    "/workspace/{workspace_id}/plugins/{name:path}", summary="Remove a plugin from a workspace"
+)
+@access(CHANGE, answers="PluginList", raises=WRITES_FILES)
 async def remove_plugin(context: Context, actor: Caller, workspace: Target, name: str) -> AnyJson:
     """Remove every version of a package. One that is not there is fine."""
     plugins.check_spec(name)

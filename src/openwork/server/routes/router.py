@@ -31,6 +31,20 @@ if TYPE_CHECKING:
 router = guarded_router("router")
 
 PREFIX = "/opencode-router"
+_BODY: dict[str, Any] = {
+    "application/json": {"schema": {"type": ["object", "array"]}},
+    "text/plain": {"schema": {"type": "string"}},
+    "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+}
+# Status and body are the router's own, so no other route is documented so loosely.
+PASSED_ON: dict[int | str, dict[str, Any]] = {
+    200: {"description": "As the messaging router answered.", "content": _BODY},
+    "default": {
+        "description": "As the messaging router answered; else `ErrorBody`, with 404 when none is "
+        "configured and 503 when it does not answer.",
+        "content": _BODY,
+    },
+}
 CHANGE_TIMEOUT_S = 10.0
 # Who may read what; everything else is the host's.
 _READS: dict[str, Access] = {
@@ -52,7 +66,13 @@ def _add_read(path: str, rule: Access) -> None:
 
     name = f"read_router{path.replace('/', '_')}"
     router.add_api_route(
-        PREFIX + path, access(rule)(read), methods=["GET"], operation_id=name, name=name
+        PREFIX + path,
+        access(rule)(read),
+        methods=["GET"],
+        operation_id=name,
+        name=name,
+        responses=PASSED_ON,
+        summary=f"Read {path or '/'} of the messaging router",
     )
     if not path:
         router.add_api_route(f"{PREFIX}/", read, methods=["GET"], include_in_schema=False)
@@ -77,9 +97,14 @@ def _add_rest(method: str, rule: Access) -> None:
 
     name = f"{method.lower()}_router"
     router.add_api_route(
-        f"{PREFIX}/{{path:path}}", access(rule)(pass_on), methods=[method], operation_id=name,
+        f"{PREFIX}/{{path:path}}",
+        access(rule)(pass_on),
+        methods=[method],
+        operation_id=name,
         name=name,
-    )  # fmt: skip
+        responses=PASSED_ON,
+        summary=f"Pass {method} on to the messaging router",
+    )
 
 
 for _path, _rule in _READS.items():

@@ -28,15 +28,15 @@ class Upgrade(WireModel):
     services: list[str] | None = None
 
 
-@router.get("/runtime/versions")
-@access(CLIENT)
+@router.get("/runtime/versions", summary="Read which versions the host runs")
+@access(CLIENT, answers="RuntimeAnswer", raises=(501, 502))
 async def versions(context: Context) -> dict[str, Any]:
     """What runs, in which version, and what could be upgraded."""
     return await _ask(context, "GET", "/runtime/versions", None)
 
 
-@router.post("/runtime/upgrade", status_code=202)
-@access(HOST_CHANGE)
+@router.post("/runtime/upgrade", status_code=202, summary="Begin an upgrade of the host's services")
+@access(HOST_CHANGE, answers="RuntimeAnswer", raises=(409, 501, 502))
 async def upgrade(context: Context, body: Upgrade) -> dict[str, Any]:
     """Begin an upgrade; ``GET /runtime/versions`` tells how it goes."""
     return await _ask(context, "POST", "/runtime/upgrade", body.model_dump(exclude_none=True))

@@ -12,16 +12,21 @@ from openwork.workspace import scheduler_jobs
 router = guarded_router("scheduler")
 
 
-@router.get("/workspace/{workspace_id}/scheduler/jobs")
-@access(CLIENT)
+@router.get(
+    "/workspace/{workspace_id}/scheduler/jobs", summary="List the jobs of the scheduler plugin"
+)
+@access(CLIENT, answers="SchedulerJobList", raises=(400,))
 async def list_jobs(actor: Caller, workspace: Target) -> dict[str, Any]:
     """``{items}``, by name."""
     jobs = await asyncio.to_thread(scheduler_jobs.list_jobs, workspace.path)
     return {"items": [each.to_json(secrets=actor.scope >= Scope.OWNER) for each in jobs]}
 
 
-@router.delete("/workspace/{workspace_id}/scheduler/jobs/{name}")
-@access(CHANGE)
+@router.delete(
+    "/workspace/{workspace_id}/scheduler/jobs/{name}",
+    summary="Delete a job of the scheduler plugin",
+)
+@access(CHANGE, answers="DeletedSchedulerJob", raises=(400, 409))
 async def delete_job(
     context: Context, actor: Caller, workspace: Target, name: str
 ) -> dict[str, Any]:

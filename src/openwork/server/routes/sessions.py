@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 
 from openwork.common.errors import OpenWorkError
-from openwork.server.access import CHANGE, Caller, Context, Target, access, guarded_router
+from openwork.server.access import (
+    ASKS_ENGINE,
+    CHANGE,
+    Caller,
+    Context,
+    Target,
+    access,
+    guarded_router,
+)
 from openwork.server.audit import AuditRecord
 from openwork.server.directory_pin import lies_within
 from openwork.server.forward import ask_engine
@@ -16,8 +24,10 @@ router = guarded_router("sessions")
 _SESSION_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
-@router.delete("/workspace/{workspace_id}/sessions/{session_id}")
-@access(CHANGE)
+@router.delete(
+    "/workspace/{workspace_id}/sessions/{session_id}", summary="Delete a session of the engine"
+)
+@access(CHANGE, answers="Ok", raises=ASKS_ENGINE)
 async def delete_session(context: Context, actor: Caller, workspace: Target, session_id: str) -> Ok:
     """Delete a session and its messages in the engine."""
     if not _SESSION_ID.fullmatch(session_id):

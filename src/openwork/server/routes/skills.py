@@ -8,7 +8,17 @@ from typing import Annotated, Any
 
 from fastapi import Query
 
-from openwork.server.access import CHANGE, CLIENT, Caller, Context, Target, access, guarded_router
+from openwork.server.access import (
+    CHANGE,
+    CLIENT,
+    READS_FILES,
+    WRITES_FILES,
+    Caller,
+    Context,
+    Target,
+    access,
+    guarded_router,
+)
 from openwork.server.document_change import DocumentKind, change_document
 from openwork.server.query import switch
 from openwork.server.wire import WireModel
@@ -28,8 +38,8 @@ class NewSkill(WireModel):
     description: str | None = None
 
 
-@router.get("/workspace/{workspace_id}/skills")
-@access(CLIENT)
+@router.get("/workspace/{workspace_id}/skills", summary="List the skills of a workspace")
+@access(CLIENT, answers="SkillList", raises=(400,))
 async def list_skills(workspace: Target, include_global: IncludeGlobal = "") -> dict[str, Any]:
     """``{items, problems?}``: the skills the workspace sees; with ``includeGlobal`` the user's too.
 
@@ -40,8 +50,8 @@ async def list_skills(workspace: Target, include_global: IncludeGlobal = "") -> 
     return found.to_json()
 
 
-@router.get("/workspace/{workspace_id}/skills/{name:path}")
-@access(CLIENT)
+@router.get("/workspace/{workspace_id}/skills/{name:path}", summary="Read a skill and its file")
+@access(CLIENT, answers="SkillFile", raises=READS_FILES)
 async def read_skill(
     workspace: Target, name: str, include_global: IncludeGlobal = ""
 ) -> dict[str, Any]:
@@ -53,8 +63,8 @@ async def read_skill(
     return {"item": skill.to_json(), "content": content}
 
 
-@router.post("/workspace/{workspace_id}/skills")
-@access(CHANGE)
+@router.post("/workspace/{workspace_id}/skills", summary="Add or change a skill")
+@access(CHANGE, answers="SkillInfo", raises=WRITES_FILES)
 async def upsert_skill(
     context: Context, actor: Caller, workspace: Target, body: NewSkill
 ) -> dict[str, Any]:
@@ -67,8 +77,10 @@ async def upsert_skill(
     return {"name": name, "path": str(path), "description": described, "scope": "project"}
 
 
-@router.delete("/workspace/{workspace_id}/skills/{name:path}")
-@access(CHANGE)
+@router.delete(
+    "/workspace/{workspace_id}/skills/{name:path}", summary="Delete a skill of a workspace"
+)
+@access(CHANGE, answers="Removed", raises=(400, 409))
 async def delete_skill(
     context: Context, actor: Caller, workspace: Target, name: str
 ) -> dict[str, Any]:

@@ -27,15 +27,15 @@ class NewToken(WireModel):
     label: str | None = Field(default=None, max_length=200)
 
 
-@router.get("/tokens")
-@access(HOST)
+@router.get("/tokens", summary="List the issued tokens")
+@access(HOST, answers="TokenList")
 async def list_tokens(context: Context) -> dict[str, Any]:
     """The issued tokens, newest first, without their secrets."""
     return {"items": [token.to_json() for token in context.tokens.list()]}
 
 
-@router.post("/tokens", status_code=201)
-@access(HOST_CHANGE)
+@router.post("/tokens", status_code=201, summary="Issue a new token")
+@access(HOST_CHANGE, answers="NewTokenSecret")
 async def issue_token(context: Context, actor: Caller, body: NewToken) -> dict[str, Any]:
     """A new token. Its secret is in this answer and nowhere else."""
     if body.scope not in [scope.wire for scope in Scope]:
@@ -51,8 +51,8 @@ async def issue_token(context: Context, actor: Caller, body: NewToken) -> dict[s
     return {"token": secret, **token.to_json()}
 
 
-@router.delete("/tokens/{token_id}")
-@access(HOST_CHANGE)
+@router.delete("/tokens/{token_id}", summary="Revoke an issued token")
+@access(HOST_CHANGE, answers="Ok", raises=(404,))
 async def revoke_token(context: Context, actor: Caller, token_id: str) -> Ok:
     """Make a token worthless: its next request is refused and its open streams are cut."""
     context.tokens.revoke(token_id)

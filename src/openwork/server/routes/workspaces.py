@@ -54,8 +54,8 @@ class Activation(WireModel):
     persist: bool = False
 
 
-@router.post("/workspaces/local", status_code=201)
-@access(HOST_CHANGE)
+@router.post("/workspaces/local", status_code=201, summary="Make a local workspace")
+@access(HOST_CHANGE, answers="ChangedWorkspaces", raises=(404, 409, 422))
 async def create(context: Context, actor: Caller, body: NewWorkspace) -> dict[str, Any]:
     """Make a folder with its starter files and serve it, as the active workspace."""
     if not body.folder_path.strip():
@@ -76,8 +76,8 @@ async def create(context: Context, actor: Caller, body: NewWorkspace) -> dict[st
     return _listing(context, persisted=persisted)
 
 
-@router.patch("/workspaces/{target_id}/display-name")
-@access(HOST_CHANGE)
+@router.patch("/workspaces/{target_id}/display-name", summary="Give a workspace a name")
+@access(HOST_CHANGE, answers="ChangedWorkspaces", raises=(404, 422))
 async def rename(
     context: Context, actor: Caller, target_id: str, body: DisplayName
 ) -> dict[str, Any]:
@@ -94,8 +94,8 @@ async def rename(
     return _listing(context, persisted=persisted)
 
 
-@router.post("/workspaces/{workspace_id}/activate")
-@access(HOST)
+@router.post("/workspaces/{workspace_id}/activate", summary="Make a workspace the active one")
+@access(HOST, answers="ActiveWorkspace")
 async def activate(
     context: Context,
     actor: Caller,
@@ -119,8 +119,8 @@ async def activate(
     return {"activeId": workspace.id, "workspace": workspace.to_json(), "persisted": persisted}
 
 
-@router.delete("/workspaces/{target_id}")
-@access(HOST_CHANGE)
+@router.delete("/workspaces/{target_id}", summary="Stop serving a workspace")
+@access(HOST_CHANGE, answers="DeletedWorkspace", raises=(404, 422))
 async def delete(context: Context, actor: Caller, target_id: str) -> dict[str, Any]:
     """Serve a workspace no more. Its folder stays; its streams end, what waits is denied."""
     async with context.registry.changing:
