@@ -64,7 +64,7 @@ def check(method: str, target: str, status: int, body: object) -> None:
     path = operation_of(method, plain)
     if path is None or status in _ANYWHERE:
         return
-    if plain != sent and status in {403, 404}:  # the mount's own workspace
+    if plain != sent and status in {403, 404, 409}:  # the mount's own workspace
         return
     told = document()["paths"][path][method.lower()]["responses"]
     key = str(status) if str(status) in told else "default"

@@ -88,7 +88,7 @@ def statuses(route: GuardedRoute) -> list[int]:
     if rule.writes or (rule.kind == "client" and rule.least > Scope.VIEWER):
         found.add(403)
     if "{workspace_id}" in route.path_format or "{session_id}" in route.path_format:
-        found |= {403, 404}
+        found |= {403, 404, 409}  # 409: a workspace that cannot be served
     if route.body_field is not None or rule.streams_body:
         found |= {400, 413}
     return sorted(found)

@@ -69,6 +69,7 @@ PARAMETERS = {
     "workspace_id": "The workspace's id.",
     "workspaces.target_id": "The workspace's id.",
     "token_id": "The token's id, as listed; not its secret.",
+    "persist": "Keep the choice in the settings file too.",
     "approval_id": "The id of the waiting change.",
     "skills.name": "The skill's name: lower-case letters, digits and hyphens, at most 64.",
     "hub.name": "The skill's name: lower-case letters, digits and hyphens, at most 64.",

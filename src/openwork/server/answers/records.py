@@ -49,6 +49,7 @@ class AuditVerdict(TypedDict):
 
     ok: bool
     entries: int
+    legacy: Annotated[int, Field(description="Entries of a server before, which ours vouch for.")]
     torn: Annotated[int, Field(description="Lines that a crash cut short.")]
     head: Hash
     firstBad: NotRequired[BadEntry]

@@ -40,20 +40,36 @@ class WorkspaceEngine(TypedDict):
     """Where a workspace's engine answers; its password is told to nobody."""
 
     baseUrl: str
-    directory: FullPath
+    directory: NotRequired[FullPath]
+
+
+class WhyUnavailable(TypedDict):
+    """Why a workspace cannot be served, and the next step."""
+
+    reason: str
+    hint: str
 
 
 class WorkspaceInfo(TypedDict):
-    """A workspace."""
+    """A workspace; one that cannot be served tells why."""
 
     id: WorkspaceId
     name: str
     path: FullPath
-    workspaceType: Literal["local"]
+    workspaceType: Literal["local", "remote"]
     displayName: NotRequired[str]
     preset: NotRequired[Preset]
     baseUrl: NotRequired[str]
     opencode: NotRequired[WorkspaceEngine]
+    directory: NotRequired[str]
+    remoteType: NotRequired[str]
+    openworkHostUrl: NotRequired[str]
+    openworkWorkspaceId: NotRequired[str]
+    openworkWorkspaceName: NotRequired[str]
+    sandboxBackend: NotRequired[str]
+    sandboxRunId: NotRequired[str]
+    sandboxContainerName: NotRequired[str]
+    unavailable: NotRequired[WhyUnavailable]
 
 
 class ApprovalSettings(TypedDict):
@@ -221,6 +237,7 @@ class ActiveWorkspace(TypedDict):
 
     activeId: WorkspaceId
     workspace: WorkspaceInfo
+    persisted: bool
 
 
 class DeletedWorkspace(WorkspaceList):
