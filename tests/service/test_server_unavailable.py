@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +48,8 @@ class Place:
         return found[0]
 
 
-@pytest.fixture
-async def place(tmp_path):
+@asynccontextmanager
+async def running(tmp_path):
     for name in ("w", "s"):
         (tmp_path / name).mkdir()
     gone = {"path": "../gone", "displayName": "Q3", "name": "Q3", "future": 1}
@@ -57,6 +58,20 @@ async def place(tmp_path):
     env = {"OPENWORK_WORKSPACES": ""}
     async with running_server(tmp_path / "w", tmp_path / "s", env=env) as server:
         yield Place(server, tmp_path)
+
+
+@pytest.fixture(scope="module")
+async def place(tmp_path_factory):
+    """For looking at only."""
+    async with running(tmp_path_factory.mktemp("unavailable")) as place:
+        yield place
+
+
+@pytest.fixture
+async def own_place(tmp_path):
+    """For changing."""
+    async with running(tmp_path) as place:
+        yield place
 
 
 async def test_the_server_starts_warns_and_lists_what_it_cannot_serve(place):
@@ -104,7 +119,8 @@ async def test_every_route_of_it_says_why_and_what_to_do(place, which):
     assert (await place.listed())["activeId"] == place.server.workspace
 
 
-async def test_it_is_renamed_and_removed_and_the_rest_of_the_file_stays(place):
+async def test_it_is_renamed_and_removed_and_the_rest_of_the_file_stays(own_place):
+    place = own_place
     gone, remote = workspace_id(place.gone), await place.remote_id()
     first, second, third = place.config["workspaces"]
     for key in (gone, remote):
@@ -131,7 +147,8 @@ async def test_it_is_renamed_and_removed_and_the_rest_of_the_file_stays(place):
     assert place.config["workspaces"] == [third]
 
 
-async def test_a_folder_that_is_made_again_is_served_with_the_name_it_had(place):
+async def test_a_folder_that_is_made_again_is_served_with_the_name_it_had(own_place):
+    place = own_place
     body = {"folderPath": str(place.gone), "preset": "minimal"}
     status, body = await place.server.call("POST", "/workspaces/local", host=True, json=body)
     key = workspace_id(place.gone)
@@ -183,21 +200,3 @@ async def test_an_odd_path_is_listed_renamed_and_removed_too(tmp_path):
         assert "\x1b" not in "".join(server.lines)
     left = json.loads((tmp_path / "s" / "server.json").read_text())
     assert left == {"workspaces": [{"path": "../w"}]}
-
-
-async def test_removing_a_remote_one_takes_no_folder_of_this_machine_along(tmp_path):
-    for name in ("w", "s"):
-        (tmp_path / name).mkdir()
-    folder = str(tmp_path / "w")
-    config = {"workspaces": [{**REMOTE, "directory": folder, "path": folder}, {"path": folder}],
-              "authorizedRoots": [folder]}  # fmt: skip
-    (tmp_path / "s" / "server.json").write_text(json.dumps(config))
-    env = {"OPENWORK_WORKSPACES": ""}
-    async with running_server(tmp_path / "w", tmp_path / "s", env=env) as server:
-        _, body = await server.call("GET", "/workspaces", token=CLIENT_TOKEN)
-        (remote,) = [each["id"] for each in body["items"] if "unavailable" in each]
-        assert (await server.call("DELETE", f"/workspaces/{remote}", host=True))[0] == 200
-        path = f"/workspace/{server.workspace}/config"
-        assert (await server.call("GET", path, token=CLIENT_TOKEN))[0] == 200
-    left = json.loads((tmp_path / "s" / "server.json").read_text())
-    assert left == {"workspaces": [{"path": folder}], "authorizedRoots": [folder]}

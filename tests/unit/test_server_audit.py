@@ -176,6 +176,7 @@ async def test_the_log_of_a_server_before_is_gone_on_with_and_vouched_for(tmp_pa
     path.write_bytes(b"\n".join(LEGACY) + ending)
     found = await AuditLog(tmp_path).verify("ws_a")
     assert (found.to_json()["ok"], found.entries, found.legacy) == (True, 0, 2)
+    log = AuditLog(tmp_path)
     for n in range(3):
         log = AuditLog(tmp_path)
         await log.append(record(n))

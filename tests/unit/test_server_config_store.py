@@ -10,7 +10,8 @@ import pytest
 from openwork.common.errors import OpenWorkError
 from openwork.common.ids import workspace_id
 from openwork.server.config_store import ConfigStore
-from openwork.server.registry import Workspace
+from openwork.server.registry import Registry, Workspace
+from openwork.server.unavailable import build_unavailable, remote_problem
 from openwork.workspace.paths import WorkspaceRoot
 
 
@@ -176,3 +177,16 @@ def test_a_link_to_the_file_stays_a_link(tmp_path, workspace):
     ConfigStore(link).add(workspace)
     assert link.is_symlink()
     assert stored(real)["workspaces"][0]["name"] == "Reports"
+
+
+def test_removing_a_remote_one_takes_no_folder_of_this_machine_along(tmp_path, folder):
+    path = tmp_path / "server.json"
+    remote = {"path": str(folder), "workspaceType": "remote", "baseUrl": "http://h:1"}
+    local = {"path": str(folder)}
+    path.write_text(json.dumps({"workspaces": [remote, local], "authorizedRoots": [str(folder)]}))
+    gone = build_unavailable(remote, tmp_path, str(folder), remote_problem(remote), None)
+    registry = Registry((), (folder,), (gone,))
+    assert ConfigStore(path).remove(gone) is True
+    registry.remove(gone.id)
+    assert stored(path) == {"workspaces": [local], "authorizedRoots": [str(folder)]}
+    assert registry.roots == (folder,)
