@@ -25,6 +25,7 @@ OPEN_SHAPES = {
     "EveryDay",
     "EveryInterval",
     "EveryWeek",
+    "LegacyAuditEntry",
     "RouterAnswer",
     "RouterBinding",
     "RouterHealth",

@@ -2,10 +2,10 @@
 
 from typing import Annotated, Literal, NotRequired
 
-from pydantic import Field
+from pydantic import Field, with_config
 from typing_extensions import TypedDict
 
-from openwork.server.answers.parts import Actor, FullPath, TimeMs, WorkspaceId
+from openwork.server.answers.parts import OPEN, Actor, FullPath, TimeMs, WorkspaceId
 from openwork.server.audit import AuditOutcome
 from openwork.server.reload_events import Reason
 
@@ -30,10 +30,19 @@ class AuditEntry(TypedDict):
     hash: Hash
 
 
+@with_config(OPEN)
+class LegacyAuditEntry(TypedDict):
+    """An act that a server before this one recorded: not chained."""
+
+    id: str
+    action: str
+    timestamp: float
+
+
 class AuditPage(TypedDict):
     """Entries, newest first."""
 
-    items: list[AuditEntry]
+    items: list[AuditEntry | LegacyAuditEntry]
     nextBefore: NotRequired[Annotated[str, Field(description="The before of the next page.")]]
 
 

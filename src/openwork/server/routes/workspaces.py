@@ -95,7 +95,7 @@ async def rename(
 
 
 @router.post("/workspaces/{workspace_id}/activate", summary="Make a workspace the active one")
-@access(HOST, answers="ActiveWorkspace")
+@access(HOST, answers="ActiveWorkspace", raises=(422,))
 async def activate(
     context: Context,
     actor: Caller,
