@@ -38,5 +38,7 @@ def doctor(*, as_json: bool, **flags: Any) -> int:  # noqa: ANN401  # the table'
         say(f"{_MARKS[finding.level]} {finding.title}: {finding.detail}")
         if finding.next_step:
             say(f"        Next: {finding.next_step}")
-    say("All good." if ok else "Something must be mended first.")
+    warned = any(finding.level == "warning" for finding in findings)
+    good = "Ready to start; what is marked above still needs you." if warned else "All good."
+    say(good if ok else "Something must be mended first.")
     return 0 if ok else 1
