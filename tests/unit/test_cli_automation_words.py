@@ -91,6 +91,7 @@ def test_a_log_line_for_people(berlin):
     [
         ("Weekly report", "weekly-report"),
         ("  A/B & C ", "a-b-c"),
+        ("Tägliche Grüße", "tagliche-grusse"),
         ("日報", None),
         ("x" * 99, "x" * 80),
     ],

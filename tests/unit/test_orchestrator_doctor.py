@@ -168,6 +168,14 @@ async def test_damaged_files_of_ours(tmp_path, findings):
     for name, path in (("tokens", tokens), ("running", record)):
         assert (found[name].level, str(path) in found[name].detail) == ("failed", True)
         assert found[name].next_step
+    tokens.unlink()
+    for name in ("server.json", "tokens.json"):
+        damaged = tmp_path / "data" / "openwork-server" / name
+        damaged.parent.mkdir(exist_ok=True)
+        damaged.write_text("{ x")
+        kept = (await findings())["tokens"]
+        assert (kept.level, str(damaged) in kept.detail) == ("failed", True)
+        damaged.unlink()
 
 
 def test_the_command_fails_when_a_check_does(tmp_path, monkeypatch, capsys):

@@ -93,7 +93,9 @@ def verify(*, as_json: bool, **options: str | None) -> int:
         click.echo(json.dumps(found, indent=2))
     elif found["ok"]:
         torn = f", {found['torn']} lines cut short by a crash" if found["torn"] else ""
-        click.echo(f"{found['entries']} entries, all as they were written{torn}.")
+        one = found["entries"] == 1
+        whole = "1 entry, as it was" if one else f"{found['entries']} entries, all as they were"
+        click.echo(f"{whole} written{torn}.")
         if found["legacy"]:
             click.echo(f"Before them {found['legacy']} of an earlier server, as they were found.")
         click.echo(f"Newest: {found['head']}")

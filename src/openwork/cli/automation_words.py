@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -66,8 +67,13 @@ def describe_entry(entry: dict[str, Any]) -> str:
 
 
 def slug(name: str) -> str | None:
-    """An id made from a name: ``Weekly report`` → ``weekly-report``; None when nothing is left."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80].strip("-") or None
+    """An id made from a name: ``Wöchentlich neu`` → ``wochentlich-neu``; None when nothing is left.
+
+    Letters lose their accents, and what is no letter or digit becomes a hyphen.
+    """
+    plain_letters = unicodedata.normalize("NFKD", name.replace("ß", "ss").lower())
+    kept = "".join(each for each in plain_letters if not unicodedata.combining(each))
+    return re.sub(r"[^a-z0-9]+", "-", kept).strip("-")[:80].strip("-") or None
 
 
 def plain(text: str) -> str:

@@ -37,7 +37,8 @@ def run_command(command: click.Command, argv: Sequence[str], *, name: str) -> in
         _let_go_of_output()
         return 1
     except OSError as error:
-        print_error(OpenWorkError("system", f"{error.strerror or error}: {error.filename or ''}"))
+        named = f": {error.filename}" if error.filename else ""
+        print_error(OpenWorkError("system", f"{error.strerror or error}{named}"))
         return 1
     return result if isinstance(result, int) else 0
 

@@ -32,14 +32,17 @@ def serve(listen_fd: int | None, **flags: Any) -> None:  # noqa: ANN401  # the t
 
     outlast_readers()
     settings = load(flags, os.environ)
-    for label, token, source in (
-        ("Client token", settings.token, settings.token_source),
-        ("Host token", settings.host_token, settings.host_token_source),
-    ):
-        if source == "generated":
-            click.echo(f"{label}: {token}")
-    sys.stdout.flush()
-    run(settings, listen_fd=listen_fd)
+
+    def tell_new_tokens() -> None:
+        for label, token, source in (
+            ("Client token", settings.token, settings.token_source),
+            ("Host token", settings.host_token, settings.host_token_source),
+        ):
+            if source == "generated":
+                click.echo(f"{label}: {token}")
+        sys.stdout.flush()
+
+    run(settings, listen_fd=listen_fd, on_listening=tell_new_tokens)
 
 
 def main() -> None:

@@ -227,7 +227,8 @@ def _stopped(result: str, what_failed: str, hint: str = "") -> list[Step]:
         said = result.strip().splitlines()
         reason = f": {said[0]}" if said else ""
         return [Say(f"{what_failed}{reason}. {hint}".rstrip())]
-    feedback = f" You said: “{refused.feedback}”." if refused.feedback else ""
+    end = "" if refused.feedback.endswith((".", "!", "?")) else "."
+    feedback = f" You said: “{refused.feedback}”{end}" if refused.feedback else ""
     return [Say(f"I was not allowed to do that, so I stopped. Nothing was changed.{feedback}")]
 
 

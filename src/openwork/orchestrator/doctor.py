@@ -28,6 +28,7 @@ from openwork.engine.probe import engine_version
 from openwork.engine.receipt import verify_engine
 from openwork.orchestrator import runs
 from openwork.orchestrator.credentials import credentials_path
+from openwork.orchestrator.services import server_folder
 from openwork.orchestrator.usable_models import HOW_TO_SIGN_IN
 from openwork.workspace.config import CONFIG_NAMES, read_config
 from openwork.workspace.paths import WorkspaceRoot
@@ -258,12 +259,14 @@ def _installed_engine(settings: HostSettings) -> Path | None:
 
 
 def _tokens(data_dir: Path) -> Finding:
-    title, path = "Kept tokens", credentials_path(data_dir)
+    server = server_folder(data_dir)
+    paths = (credentials_path(data_dir), server / "tokens.json", server / "server.json")
+    title = "Kept tokens and settings"
     try:
-        kept = read_json_object(path)
+        kept = [str(path) for path in paths if read_json_object(path) is not None]
     except OpenWorkError as error:
         return Finding("tokens", title, "failed", error.message, error.hint)
-    return Finding("tokens", title, "ok", "none yet" if kept is None else str(path))
+    return Finding("tokens", title, "ok", ", ".join(kept) or "none yet")
 
 
 def _port(settings: HostSettings) -> Finding:

@@ -256,7 +256,11 @@ def _prepare(settings: HostSettings) -> None:
     """
     workspace = settings.workspace
     try:
-        workspace.mkdir(parents=True, exist_ok=True)
+        if not workspace.exists():
+            workspace.mkdir(parents=True)
+            if not settings.demo:
+                logger.warning("%s was not there: made, and empty", workspace)
+        workspace.mkdir(exist_ok=True)
         if not os.access(workspace, os.R_OK | os.W_OK | os.X_OK):
             raise PermissionError(13, "it cannot be read and written", str(workspace))
         if not any(workspace.glob("opencode.json*")) and not settings.read_only:

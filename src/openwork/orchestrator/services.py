@@ -21,6 +21,7 @@ from openwork.orchestrator.settings import TABLE
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from openwork.common.process import Child
     from openwork.engine.process import Engine
@@ -170,6 +171,11 @@ def told_error(lines: Sequence[str]) -> OpenWorkError | None:
     )
 
 
+def server_folder(data_dir: Path) -> Path:
+    """Where a host's server keeps its settings, issued tokens and audit log."""
+    return data_dir / "openwork-server"
+
+
 def server_environment(
     settings: HostSettings,
     credentials: Credentials,
@@ -187,7 +193,7 @@ def server_environment(
         engine: The engine behind the server.
         environ: The host's environment.
     """
-    folder = settings.data_dir / "openwork-server"
+    folder = server_folder(settings.data_dir)
     return _passed_on(environ) | {
         "OPENWORK_TOKEN": credentials.collaborator,
         "OPENWORK_HOST_TOKEN": credentials.host,

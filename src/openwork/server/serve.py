@@ -18,6 +18,8 @@ from openwork.server.corked import CorkedProtocol
 from openwork.server.settings_table import TABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from openwork.server.context import ServerContext
     from openwork.server.settings import ServerSettings
 
@@ -43,12 +45,18 @@ def raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def run(settings: ServerSettings, *, listen_fd: int | None = None) -> None:
+def run(
+    settings: ServerSettings,
+    *,
+    listen_fd: int | None = None,
+    on_listening: Callable[[], None] = lambda: None,
+) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         settings: What the server was told.
         listen_fd: A listening socket inherited from the parent; None binds ``host:port`` here.
+        on_listening: Called once the port is ours.
 
     Raises:
         OpenWorkError: A store is damaged, or the port is taken.
@@ -69,6 +77,7 @@ def run(settings: ServerSettings, *, listen_fd: int | None = None) -> None:
     else:
         listener = socket.socket(fileno=listen_fd)
     context.bound_port = listener.getsockname()[1]
+    on_listening()
     config = uvicorn.Config(
         build_app(context),
         log_config=None,
