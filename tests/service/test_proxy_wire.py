@@ -16,10 +16,14 @@ CANARY = "engine-password-canary"
 
 
 class Recorder:
-    """An engine that keeps what it was sent and answers with ``answer``."""
+    """An engine that keeps what it was sent and answers with ``answer``.
+
+    To the question which permissions wait with ``permissions``, when there is such an answer.
+    """
 
     def __init__(self):
         self.answer = OK
+        self.permissions: bytes | None = None
         self.heads: list[bytes] = []
         self.writers: list[asyncio.StreamWriter] = []
         self.bodies: list[bytes] = []
@@ -45,8 +49,10 @@ class Recorder:
                     continue
                 self.heads.append(head)
                 self.bodies.append(await self._body(head.lower(), reader))
-                writer.write(self.answer)
-                if b"content-length" not in self.answer.lower():
+                looked_up = self.permissions if head.startswith(b"GET /permission ") else None
+                answer = looked_up or self.answer
+                writer.write(answer)
+                if b"content-length" not in answer.lower():
                     await reader.read()  # a stream: open until the other side leaves
                     return
         except (asyncio.IncompleteReadError, ConnectionError):
@@ -91,6 +97,7 @@ async def server(engine, tmp_path_factory):
 @pytest.fixture(autouse=True)
 def fresh(engine):
     engine.answer = OK
+    engine.permissions = None
     engine.heads.clear()
     engine.bodies.clear()
 
@@ -306,6 +313,7 @@ async def test_a_decision_under_way_is_recorded_by_a_server_that_stops(engine, t
     folder, state = tmp_path / "workspace", tmp_path / "state"
     folder.mkdir()
     state.mkdir()
+    engine.permissions = OK
     engine.answer = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\n"
     url = f"http://127.0.0.1:{engine.port}"
     async with running_server(folder, state, engine_url=url) as server:
@@ -315,7 +323,7 @@ async def test_a_decision_under_way_is_recorded_by_a_server_that_stops(engine, t
                 "POST", "/opencode/permission/per_9/reply", token=owner, json={"reply": "once"}
             )
         )
-        # Its lookup gets no whole answer and is given up; the reply itself is answered late.
+        # What it decides on is looked up first; the reply itself is answered late.
         await until(lambda: engine.heads and engine.heads[-1].startswith(b"POST"), pause_s=0.01)
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)

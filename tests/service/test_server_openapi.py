@@ -18,7 +18,7 @@ from openwork.server.app import build_api
 from tests import documented
 from tests.stack import HOST_TOKEN, running_server
 
-EXAMPLES = 20
+EXAMPLES = 12
 DEAD_URL = "http://127.0.0.1:9"
 # What never ends.
 LEFT_OUT = {
